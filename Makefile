@@ -1,0 +1,32 @@
+# Every target sets itself up: Python 3.11 or newer, pip, git and make are all that a machine needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format test-slow clean
+
+demo: .venv/.installed
+	$(BIN)/cutpoint demo --out demo-run
+
+test: check
+	$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/.installed
+	$(BIN)/pytest
+
+check: .venv/.installed
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv demo-run

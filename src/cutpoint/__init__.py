@@ -1,0 +1,31 @@
+"""Cutpoint: how much of a pretrained model should you train? Measured on your data, cheapest first."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cutpoint.api import evaluate, fit, load, train
+    from cutpoint.errors import CutpointError
+    from cutpoint.estimators import CutpointClassifier, CutpointRegressor
+
+__version__ = "0.1.0"
+__all__ = ["CutpointClassifier", "CutpointError", "CutpointRegressor", "evaluate", "fit", "load", "train"]
+
+_ROOMS = {
+    "CutpointClassifier": "estimators",
+    "CutpointRegressor": "estimators",
+    "CutpointError": "errors",
+    "evaluate": "api",
+    "fit": "api",
+    "load": "api",
+    "train": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the room of a public name when it is first used: torch alone takes two seconds."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'cutpoint' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"cutpoint.{_ROOMS[name]}"), name)

@@ -1,0 +1,51 @@
+"""The Backbone record: a pretrained network that declares its own order and carries its own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
+
+
+@dataclass(frozen=True)
+class Block:
+    """One step of the ordered stack.
+
+    Attributes:
+        name: Module path whose output is the activation after this block; a cut is named by it.
+        members: Module paths whose parameters belong to the block (the named one, and those that run with it,
+            such as the norm behind a stem convolution).
+    """
+
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A pretrained network without a head.
+
+    Attributes:
+        reference: How to load it again, with the digest of its weights.
+        module: (B, channels, height, width) float32, normalised → (B, width) pooled features.
+        blocks: In the order in which the data pass them.
+        preprocessing: How a raw input becomes the module's input.
+        width: Pooled features per example.
+        provenance: Licence and training data, where known.
+        rebuild: Builds the same architecture with random weights, drawn from torch's current random state.
+    """
+
+    reference: BackboneReference
+    module: nn.Module
+    blocks: tuple[Block, ...]
+    preprocessing: ImagePreprocessing
+    width: int
+    provenance: Provenance
+    rebuild: Callable[[], nn.Module]
+
+    @property
+    def name(self) -> str:
+        return self.reference.name

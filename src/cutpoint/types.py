@@ -1,0 +1,330 @@
+"""The records that pass between rooms. Read this file first.
+
+Records that are written to disk are pydantic models (frozen, closed: an unknown key is an error); those that
+hold arrays are frozen dataclasses. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Modality = Literal["image", "features"]
+TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
+Severity = Literal["info", "warning", "error"]
+TrialStatus = Literal["finished", "skipped", "priced", "eliminated", "failed", "interrupted"]
+
+
+class Record(BaseModel):
+    """Base of every record that is written as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+# ---------------------------------------------------------------------------------------------- the question
+
+
+class Task(Record):
+    """What is predicted.
+
+    `labels` holds the class names in the order of the score columns; empty for regression.
+    `metric` names a row of `cutpoint.evaluation.metrics`.
+    """
+
+    kind: TaskKind
+    labels: tuple[str, ...] = ()
+    metric: str = "accuracy"
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one column a class (two for binary), one for regression."""
+        return 1 if self.kind == "regression" else len(self.labels)
+
+    @property
+    def is_classification(self) -> bool:
+        """One label an example."""
+        return self.kind in ("binary", "multiclass")
+
+
+class Quarantined(Record):
+    """An input that was set aside, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled examples with named splits.
+
+    Attributes:
+        source: Where the data came from, as the user named it.
+        inputs: N inputs: file paths (str), PIL images, uint8 arrays (H, W, 3), or rows of a 2-D float array.
+        targets: int64 (N,) class numbers | float32 (N, labels) of 0 and 1 | float32 (N,) values.
+        splits: Row numbers (int64) under "train", perhaps "val", and "test". No row stands in two.
+        keys: Content hash of each input: what the activation cache is keyed by.
+        names: How each input is called in messages and reports (a relative path, or "row 12").
+        groups: A group name for each row, or None; a group never stands on two sides of a split.
+        test_origin: "given" by the user, or "held out" by us.
+    """
+
+    source: str
+    modality: Modality
+    task: Task
+    inputs: Sequence[Any] | NDArray[Any]
+    targets: NDArray[Any]
+    splits: Mapping[str, NDArray[np.int64]]
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+    groups: NDArray[Any] | None = None
+    quarantined: tuple[Quarantined, ...] = ()
+    test_origin: Literal["given", "held out"] = "given"
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+# ---------------------------------------------------------------------------------------------- preprocessing
+
+
+class ImagePreprocessing(Record):
+    """How an image file becomes the backbone's input; it travels with the model everywhere.
+
+    Sizes are pixels (height, width). The image is resized (bicubic and so on, in Pillow), cropped in the
+    centre to `size`, scaled to 0…1 and normalised per channel.
+    """
+
+    kind: Literal["image"] = "image"
+    size: tuple[int, int]
+    resize: tuple[int, int] | int
+    """An int resizes the short side and keeps the aspect; a pair resizes to exactly that."""
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = "bicubic"
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    made_by: str
+    """The library whose pipeline this reproduces, such as "timm" or "transformers.ViTImageProcessor (PIL)"."""
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+
+class Provenance(Record):
+    """Where a backbone comes from; None means that it does not say."""
+
+    licence: str | None = None
+    trained_on: str | None = None
+    source: str | None = None
+
+
+class BackboneReference(Record):
+    """Enough to load a backbone again and to prove that it is the same one."""
+
+    kind: Literal["timm", "transformers", "builtin", "module", "none"]
+    name: str
+    """What the user typed: a hub name, or "builtin:glyphs"."""
+    path: str | None = None
+    """A local folder, where there is one."""
+    digest: str
+    """xxh3-128 over names, dtypes, shapes and bytes of all parameters and buffers."""
+
+
+# ---------------------------------------------------------------------------------------------- measurements
+
+
+class Score(Record):
+    """A metric with its 95 % interval over n examples."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Cost(Record):
+    """What a trial costs, measured or predicted; None where it was not measured."""
+
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    trainable_parameters: int | None = None
+    total_parameters: int | None = None
+    stored_bytes: int | None = None
+    """Bytes stored for each further task over the same backbone."""
+    flops: int | None = None
+    """Forward floating-point operations for one example (two for each multiply-add)."""
+    latency_ms: float | None = None
+    """Milliseconds to predict one example at batch size 1."""
+
+
+class EpochRecord(Record):
+    """One epoch of one fit, as the loop reports it."""
+
+    phase: int
+    epoch: int
+    """Counts through all phases of the fit, from 0."""
+    frozen_blocks: int
+    steps: int
+    rate: float
+    train_loss: float
+    validation_loss: float | None
+    validation_metric: float | None
+    seconds: float
+    best: bool
+    """Whether this epoch's weights are the ones kept so far."""
+
+
+class LayerProbe(Record):
+    """How much a linear head gets from one block's pooled output."""
+
+    index: int
+    """Number of blocks up to and including this one; a cut at k freezes blocks 1…k."""
+    block: str
+    width: int
+    score: float
+    logme: float | None = None
+    h_score: float | None = None
+
+
+class Finding(Record):
+    """Something that the user should know, with evidence and a remedy."""
+
+    code: str
+    severity: Severity
+    text: str
+    evidence: str = ""
+    remedy: str = ""
+
+
+class Trial(Record):
+    """One (backbone, regime, cut, seed) with what it scored and cost, or why it did not run."""
+
+    id: str
+    regime: str
+    backbone: str
+    cut: int | None = None
+    """Frozen blocks at the last phase; None for trials without a backbone."""
+    cut_name: str | None = None
+    seed: int = 0
+    status: TrialStatus
+    reason: str = ""
+    validation: Score | None = None
+    cost: Cost = Cost()
+    predicted: Cost = Cost()
+    recipe: dict[str, Any] = {}
+    """Every `auto` value resolved to what was used."""
+    uncovered_parameters: tuple[str, ...] = ()
+    """Parameters that no block, and so no rate group, holds."""
+    curves: tuple[tuple[EpochRecord, ...], ...] = ()
+    """One curve for each fit (fold)."""
+    findings: tuple[Finding, ...] = ()
+    model: str | None = None
+    """Model folder relative to the run folder, where one was saved."""
+
+
+class Comparison(Record):
+    """Paired comparison of a challenger with a leader on the same examples."""
+
+    leader: str
+    challenger: str
+    gain: float
+    low: float
+    high: float
+    p_positive: float
+    """P(gain > 0) from a paired bootstrap."""
+    p_worthwhile: float
+    """P(gain ≥ the least gain that pays)."""
+    decision: Literal["replaces", "kept out", "eliminated"]
+    sentence: str
+
+
+class Verdict(Record):
+    """What to ship and why, in words."""
+
+    text: str
+    ship: str
+    dearer: str
+    flip: str
+    findings: tuple[Finding, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------- the answer
+
+
+class DataSummary(Record):
+    """Counts that the result and the report show."""
+
+    source: str
+    modality: Modality
+    rows: dict[str, int]
+    """Examples in each split."""
+    class_counts: dict[str, dict[str, int]] = {}
+    """Split → class → examples."""
+    hash: str
+    quarantined: tuple[Quarantined, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Mistake(Record):
+    """A confident error on the test split, for the report."""
+
+    name: str
+    truth: str
+    predicted: str
+    confidence: float
+    thumbnail: str | None = None
+    """A data URI (JPEG), where the input is an image."""
+
+
+class ConfusionMatrix(Record):
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    """counts[truth][predicted], test split."""
+
+
+class Result(Record):
+    """Everything that a race found. Written to RUN/result.json; the report is made from it alone."""
+
+    schema_version: int = 1
+    status: Literal["finished", "interrupted"]
+    task: Task
+    data: DataSummary
+    backbones: dict[str, BackboneReference] = {}
+    provenance: dict[str, Provenance] = {}
+    judged_on: str = ""
+    """How validation was done, in words."""
+    trials: tuple[Trial, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    layer_probe: dict[str, tuple[LayerProbe, ...]] = {}
+    """Backbone name → one row a block."""
+    winner: str | None = None
+    """Id of the trial that ships."""
+    test: Score | None = None
+    confusion: ConfusionMatrix | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    verdict: Verdict | None = None
+    seconds: float = 0.0
+    settings: dict[str, Any] = {}
+    """Budget, minimum gain, folds, threads and other choices fixed before the first trial."""
+    versions: dict[str, str] = {}
+    seed: int = 0
+    run: str = ""
+    """The run folder as the user gave it."""
+
+    @property
+    def best(self) -> str:
+        """The folder of the model that ships."""
+        return f"{self.run}/model"
+
+    def trial(self, trial_id: str) -> Trial:
+        """The trial of that id (KeyError where there is none)."""
+        for trial in self.trials:
+            if trial.id == trial_id:
+                return trial
+        raise KeyError(trial_id)

@@ -108,7 +108,7 @@ class ImagePreprocessing(Record):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     made_by: str
-    """The library whose pipeline this reproduces, such as "timm" or "transformers.ViTImageProcessor (PIL)"."""
+    """Whose pipeline this reproduces, such as "timm" or "transformers.ViTImageProcessor (PIL)"."""
 
     @property
     def channels(self) -> int:

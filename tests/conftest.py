@@ -1,0 +1,22 @@
+"""What every test shares: real data where it is at hand, few threads, no network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real data and weights; tests that need it are skipped, visibly, where it is absent."""
+    folder = Path(os.environ.get("CUTPOINT_SHARED", _REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is absent (set CUTPOINT_SHARED)")
+    return folder

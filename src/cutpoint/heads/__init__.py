@@ -1,0 +1,1 @@
+"""Heads: what turns pooled features into predictions."""

@@ -1,0 +1,101 @@
+"""The two heads, as modules: (B, width) pooled features in, (B, outputs) logits or values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cutpoint.types import Task
+
+
+class Head(nn.Module):
+    """Scaling before and after a stack of layers; the scales travel with the weights as buffers.
+
+    Attributes:
+        input_mean: (width,) subtracted from the features. Zero until `standardise_inputs`.
+        input_scale: (width,) the features are divided by it. One until `standardise_inputs`.
+        output_mean: (outputs,) added to the values. Zero for classification.
+        output_scale: (outputs,) the values are multiplied by it, so that a regression head works on targets of
+            unit variance and still answers in the units of the targets. One for classification.
+    """
+
+    input_mean: Tensor
+    input_scale: Tensor
+    output_mean: Tensor
+    output_scale: Tensor
+
+    def __init__(self, width: int, outputs: int, layers: nn.Module) -> None:
+        super().__init__()
+        self.width = width
+        self.outputs = outputs
+        self.layers = layers
+        self.register_buffer("input_mean", torch.zeros(width))
+        self.register_buffer("input_scale", torch.ones(width))
+        self.register_buffer("output_mean", torch.zeros(outputs))
+        self.register_buffer("output_scale", torch.ones(outputs))
+
+    def standardise_inputs(self, features: Tensor) -> None:
+        """Take mean and scale from training features (N, width); constant features get scale 1."""
+        mean, scale = standardisation(features.double())
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale)
+
+    def scale_outputs(self, targets: Tensor) -> None:
+        """Take mean and scale from training targets (N,) or (N, outputs), for regression."""
+        mean, scale = standardisation(targets.double().reshape(len(targets), -1))
+        self.output_mean.copy_(mean)
+        self.output_scale.copy_(scale)
+
+    def forward(self, features: Tensor) -> Tensor:
+        values: Tensor = self.layers((features - self.input_mean) / self.input_scale)
+        return values * self.output_scale + self.output_mean
+
+
+class LinearHead(Head):
+    """One linear layer, `layers`."""
+
+    layers: nn.Linear
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__(width, outputs, nn.Linear(width, outputs))
+
+
+class MLPHead(Head):
+    """Fully connected layers with ReLU and dropout between them.
+
+    Args:
+        width: Features per example.
+        outputs: Columns that come out.
+        hidden: Width of each hidden layer.
+        dropout: Share of hidden units dropped in training.
+    """
+
+    def __init__(self, width: int, outputs: int, hidden: Sequence[int] = (64,), dropout: float = 0.0) -> None:
+        layers: list[nn.Module] = []
+        current = width
+        for size in hidden:
+            layers += [nn.Linear(current, size), nn.ReLU(), nn.Dropout(dropout)]
+            current = size
+        layers.append(nn.Linear(current, outputs))
+        super().__init__(width, outputs, nn.Sequential(*layers))
+
+
+def standardisation(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column of float64 (N, D); a constant column gets scale 1.
+
+    A column counts as constant where its deviation is within float32 rounding of its mean: dividing by such
+    a deviation would turn rounding into a feature.
+    """
+    mean = values.mean(dim=0)
+    deviation = (values - mean).square().mean(dim=0).sqrt()
+    constant = deviation <= 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
+    return mean, torch.where(constant, torch.ones_like(deviation), deviation)
+
+
+def predict_scores(task: Task, logits: Tensor) -> Tensor:
+    """What the user sees: (N, outputs) class probabilities, label probabilities, or values."""
+    if task.is_classification:
+        return logits.softmax(dim=-1)
+    return logits.sigmoid() if task.kind == "multilabel" else logits

@@ -105,6 +105,8 @@ class ImagePreprocessing(Record):
     resize: tuple[int, int] | int
     """An int resizes the short side and keeps the aspect; a pair resizes to exactly that."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = "bicubic"
+    crop_rounding: Literal["nearest even", "down"] = "nearest even"
+    """How half a pixel of margin is rounded when the crop is centred: libraries differ."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     made_by: str
@@ -131,6 +133,8 @@ class BackboneReference(Record):
     """What the user typed: a hub name, or "builtin:glyphs"."""
     path: str | None = None
     """A local folder, where there is one."""
+    image_size: int | None = None
+    """Pixels asked for in place of the backbone's own input size; None keeps that."""
     digest: str
     """xxh3-128 over names, dtypes, shapes and bytes of all parameters and buffers."""
 

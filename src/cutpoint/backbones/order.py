@@ -1,0 +1,157 @@
+"""Which parts of a network run in which order, and which parameters belong to which block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from cutpoint.backbones.backbone import Backbone, Block
+
+_SEED = 0
+
+
+def example_inputs(shape: Sequence[int], batch: int, seed: int = _SEED) -> Tensor:
+    """Noise of the shape (batch, *shape), drawn without touching torch's global random state."""
+    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+@contextmanager
+def inference(module: nn.Module) -> Iterator[None]:
+    """The module in inference mode without gradients; each submodule's own mode is put back afterwards."""
+    modes = {child: child.training for child in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for child, mode in modes.items():
+            child.training = mode
+
+
+def call_order(module: nn.Module, inputs: Tensor) -> tuple[tuple[str, ...], Tensor]:
+    """Names of the submodules in the order in which they finish, and the network's output.
+
+    Args:
+        module: The network; one forward pass in inference mode is run.
+        inputs: (B, channels, height, width).
+    """
+    finished: list[str] = []
+
+    def note(name: str, *_: object) -> None:
+        finished.append(name)
+
+    hooks = [
+        child.register_forward_hook(partial(note, name)) for name, child in module.named_modules() if name
+    ]
+    try:
+        with inference(module):
+            output = module(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(finished), output
+
+
+def blocks_from_groups(
+    module: nn.Module, groups: Iterable[Sequence[str]], calls: Sequence[str]
+) -> tuple[Block, ...]:
+    """Blocks in the order of execution from groups of parameter names.
+
+    A group whose members share a path is one block. One without a common path is the stem if it stands first;
+    otherwise (the last stage lumped together with the final norm) it is split into its parts. Each block is
+    named by its part that finishes last.
+
+    Args:
+        module: The network.
+        groups: Names of parameters, lowest layers first; the groups do not overlap.
+        calls: `call_order` of the module.
+    """
+    finish = {name: position for position, name in enumerate(calls)}
+    blocks: list[Block] = []
+    for number, group in enumerate(groups):
+        parts = sorted(_maximal_parts(module, set(group)), key=lambda part: finish.get(part, -1))
+        together = number == 0 or len({name.split(".")[0] for name in group}) == 1
+        for members in [parts] if together else _split(module, parts):
+            if members[-1] in finish:
+                blocks.append(Block(members[-1], tuple(members)))
+            elif blocks:  # never called as a module: its parameters stay with the block before
+                blocks[-1] = Block(blocks[-1].name, (*blocks[-1].members, *members))
+    return tuple(sorted(blocks, key=lambda block: finish[block.name]))
+
+
+def block_parameters(module: nn.Module, block: Block) -> dict[str, nn.Parameter]:
+    """The parameters of one block by name, in the module's order."""
+    return {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if any(_belongs(name, member) for member in block.members)
+    }
+
+
+def uncovered_parameters(backbone: Backbone) -> tuple[str, ...]:
+    """Names of the parameters that no block holds."""
+    members = [member for block in backbone.blocks for member in block.members]
+    return tuple(
+        name
+        for name, _ in backbone.module.named_parameters()
+        if not any(_belongs(name, member) for member in members)
+    )
+
+
+def _belongs(name: str, member: str) -> bool:
+    """Whether a parameter is the member itself (a bare parameter such as cls_token) or stands below it."""
+    return name == member or name.startswith(f"{member}.")
+
+
+def _maximal_parts(module: nn.Module, group: set[str], path: str = "") -> list[str]:
+    """The largest submodules, and the bare parameters, that lie wholly in the group."""
+    parts: list[str] = []
+    prefix = f"{path}." if path else ""
+    owned = {prefix + name for name, _ in module.named_parameters(remove_duplicate=False)}
+    if path and owned and owned <= group:
+        return [_innermost(module, path)]
+    parts += [prefix + name for name, _ in module.named_parameters(recurse=False) if prefix + name in group]
+    for name, child in module.named_children():
+        if any(_belongs(parameter, prefix + name) for parameter in group):
+            parts += _maximal_parts(child, group, prefix + name)
+    return parts
+
+
+def _innermost(module: nn.Module, path: str) -> str:
+    """Walk down through wrappers around a single composite child: a stage of one block is that block."""
+    while not list(module.parameters(recurse=False)):
+        holders = [(name, child) for name, child in module.named_children() if list(child.parameters())]
+        if len(holders) != 1 or not list(holders[0][1].children()):
+            break
+        path, module = f"{path}.{holders[0][0]}", holders[0][1]
+    return path
+
+
+def _split(module: nn.Module, parts: Sequence[str]) -> list[list[str]]:
+    """One entry a part, but a norm stays with the bare convolution or linear layer that it follows."""
+    entries: list[list[str]] = []
+    for part in parts:
+        if entries and _is_leaf(module, part) and _is_weight_layer(module, entries[-1][-1]):
+            entries[-1].append(part)
+        else:
+            entries.append([part])
+    return entries
+
+
+def _is_leaf(module: nn.Module, path: str) -> bool:
+    """A norm or a bare parameter: no matrix of its own below that path."""
+    return all(parameter.ndim == 1 for name, parameter in module.named_parameters() if _belongs(name, path))
+
+
+def _is_weight_layer(module: nn.Module, path: str) -> bool:
+    return (
+        isinstance(module.get_submodule(path), nn.Conv2d | nn.Linear) if _is_module(module, path) else False
+    )
+
+
+def _is_module(module: nn.Module, path: str) -> bool:
+    return path in dict(module.named_modules())

@@ -1,0 +1,93 @@
+"""From a picture to the backbone's input, pixel for pixel as the backbone's own library does it.
+
+In two steps, because the first is what a cache stores: `prepare` resizes and crops in Pillow (uint8),
+`normalise` scales and shifts the channels (float32).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from cutpoint.errors import BackboneError
+from cutpoint.types import ImagePreprocessing
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+_MODES = {1: "L", 3: "RGB"}
+
+
+def prepare(preprocessing: ImagePreprocessing, image: Image.Image) -> NDArray[np.uint8]:
+    """Resize and crop one picture.
+
+    Args:
+        preprocessing: Whose sizes and interpolation are used.
+        image: An upright picture; converted to grey or RGB as the backbone wants it.
+
+    Returns:
+        uint8 (channels, height, width).
+
+    Raises:
+        BackboneError: The backbone wants a number of channels that a picture does not have.
+    """
+    if preprocessing.channels not in _MODES:
+        raise BackboneError(
+            f"The backbone wants {preprocessing.channels} channels; pictures have 1 or 3.",
+            "choose a backbone for grey or RGB pictures",
+        )
+    mode = _MODES[preprocessing.channels]
+    if image.mode != mode:
+        image = image.convert(mode)
+    size = _resized(preprocessing, image)
+    if image.size != size:
+        image = image.resize(size, _RESAMPLING[preprocessing.interpolation])
+    pixels = np.asarray(_crop_centre(image, preprocessing), dtype=np.uint8)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def normalise(preprocessing: ImagePreprocessing, batch: Tensor) -> Tensor:
+    """Scale prepared pictures to 0…1 and normalise each channel.
+
+    Args:
+        preprocessing: Whose mean and std are used.
+        batch: uint8 (B, channels, height, width).
+
+    Returns:
+        float32 of the same shape, on the same device.
+    """
+    mean = torch.tensor(preprocessing.mean, dtype=torch.float32, device=batch.device).view(-1, 1, 1)
+    std = torch.tensor(preprocessing.std, dtype=torch.float32, device=batch.device).view(-1, 1, 1)
+    return batch.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+def _resized(preprocessing: ImagePreprocessing, image: Image.Image) -> tuple[int, int]:
+    """Size after resizing, as Pillow has it: (width, height)."""
+    target = preprocessing.resize
+    if not isinstance(target, int):
+        return (target[1], target[0])
+    short, long = sorted(image.size)
+    longer = int(target * long / short)
+    return (target, longer) if image.width <= image.height else (longer, target)
+
+
+def _crop_centre(image: Image.Image, preprocessing: ImagePreprocessing) -> Image.Image:
+    """Cut the centre out; where the picture is smaller, the rest is black."""
+    height, width = preprocessing.size
+    if image.size == (width, height):
+        return image
+    top, left = image.height - height, image.width - width
+    if preprocessing.crop_rounding == "down":
+        top, left = top // 2, left // 2
+    else:
+        top, left = round(top / 2), round(left / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,116 @@
+"""Data in memory: lists of images, paths or arrays, and 2-D tables of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cutpoint.data.collected import Collected, few
+from cutpoint.errors import DataError
+
+_KINDS_HINT = (
+    "Give a list of paths, PIL images or uint8 arrays, a uint8 array (N, H, W) or (N, H, W, 3), or a 2-D "
+    "array of numbers (examples, features)."
+)
+
+
+def read_arrays(inputs: Any, targets: Any) -> Collected:
+    """Rows of data in memory.
+
+    Args:
+        inputs: A sequence of paths, PIL images or uint8 arrays; a uint8 array of images (N, H, W[, C]); or a
+            2-D array of numbers (N, features), kept as float32 or float64.
+        targets: N labels, numbers or lists of labels; or an array (N, labels) of 0 and 1.
+
+    Raises:
+        DataError: Inputs of no known kind, another number of targets than of inputs, features that are not
+            finite.
+    """
+    rows, modality = _rows(inputs)
+    if len(rows) == 0:
+        raise DataError("there are no inputs: the list is empty.", _KINDS_HINT)
+    if targets is None:
+        raise DataError("there are inputs in memory but no targets.", "Give their labels as targets=….")
+    labels = _labels(targets)
+    if len(labels) != len(rows):
+        raise DataError(
+            f"there are {len(rows):,} inputs but {len(labels):,} targets.", "Give one target an input."
+        )
+    names = [
+        str(item) if isinstance(item, str | Path) else f"row {number}" for number, item in enumerate(rows)
+    ]
+    return Collected(
+        source="features in memory" if modality == "features" else "images in memory",
+        modality="features" if modality == "features" else "image",
+        inputs=[str(Path(item).absolute()) if isinstance(item, str | Path) else item for item in rows],
+        labels=labels,
+        names=names,
+    )
+
+
+def _rows(inputs: Any) -> tuple[Sequence[Any], str]:
+    if isinstance(inputs, list | tuple) and any(
+        isinstance(item, str | Path | Image.Image) or (isinstance(item, np.ndarray) and item.ndim > 1)
+        for item in inputs
+    ):
+        return _images(inputs), "image"
+    array = _as_array(inputs)
+    if array.ndim in (3, 4) and array.dtype == np.uint8:
+        return list(array), "image"
+    if array.ndim == 2 and (array.dtype.kind in "fiub"):
+        return _features(array), "features"
+    if array.size == 0:
+        return [], "image"
+    raise DataError(
+        f"inputs of the shape {array.shape} and type {array.dtype} are neither images nor features.",
+        _KINDS_HINT,
+    )
+
+
+def _as_array(inputs: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(inputs)
+    except (ValueError, TypeError) as problem:
+        raise DataError(f"the inputs form no array: {problem}.", _KINDS_HINT) from problem
+
+
+def _images(inputs: Sequence[Any]) -> Sequence[Any]:
+    for number, item in enumerate(inputs):
+        if not isinstance(item, str | Path | Image.Image | np.ndarray):
+            raise DataError(f"input {number} is {type(item).__name__}, which is no image.", _KINDS_HINT)
+        if isinstance(item, np.ndarray) and item.dtype != np.uint8:
+            raise DataError(
+                f"input {number} is an array of {item.dtype}, not uint8.",
+                "Scale images to 0…255 and convert them with .astype('uint8').",
+            )
+    return inputs
+
+
+def _features(array: NDArray[Any]) -> list[NDArray[Any]]:
+    values = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong):,} rows hold NaN or infinity: {few([f'row {row}' for row in wrong])}.",
+            "Fill the gaps or remove these rows.",
+        )
+    return list(values)
+
+
+def _labels(targets: Any) -> Sequence[Any]:
+    if isinstance(targets, list | tuple):
+        return targets
+    array = np.asarray(targets)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim not in (1, 2):
+        raise DataError(
+            f"targets have the shape {array.shape}.",
+            "Give one label an example, or (examples, labels) of 0 and 1.",
+        )
+    return list(array)

@@ -1,11 +1,11 @@
 """The exact linear head: the optimum of a convex problem, its regularisation chosen by cross-validation.
 
-Logistic regression for labels, ridge regression for values, both with an L2 penalty: scikit-learn's objectives,
-`sum of losses + ||w||² / (2 C)` with a bias that is not penalised, on standardised features.
+Logistic regression for labels, ridge regression for values, both with an L2 penalty on standardised features:
+scikit-learn's objectives, `sum of losses + ||w||² / (2 C)`, with a bias that is not penalised.
 
-What makes it fast is exact too. The optimum lies in the span of the rows, so that more features than rows cost
-nothing; turned onto their principal axes, the features need a handful of Newton products; and all folds and
-the full fit are solved together, each strength from the optimum of the one before.
+What makes it fast is exact too. The optimum lies in the span of the rows, so that more features than rows
+cost nothing; turned onto their principal axes, the features need a handful of Newton products; and all folds
+and the full fit are solved together, each strength from the optimum of the one before.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class ExactHead:
         head: Answers in logits (classes, labels) or in the units of the targets; standardisation is folded
             into its weights.
         strength: The inverse penalty C that was used.
-        path: (strength, mean held-out loss) for each strength tried; empty without cross-validation. The loss is
-            the log loss (summed over labels), or the squared error in units of the targets' variance.
-        out_of_fold: (N, outputs) float32 predictions for each row by the fit that did not see it; None without
-            cross-validation.
+        path: (strength, mean held-out loss) for each strength tried; empty without cross-validation. The
+            loss is the log loss (summed over labels), or the squared error in units of the targets' variance.
+        out_of_fold: (N, outputs) float32 predictions for each row by the fit that did not see it; None
+            without cross-validation.
         folds: Number of inner folds; 0 without cross-validation.
     """
 

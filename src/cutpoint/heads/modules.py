@@ -17,8 +17,8 @@ class Head(nn.Module):
         input_mean: (width,) subtracted from the features. Zero until `standardise_inputs`.
         input_scale: (width,) the features are divided by it. One until `standardise_inputs`.
         output_mean: (outputs,) added to the values. Zero for classification.
-        output_scale: (outputs,) the values are multiplied by it, so that a regression head works on targets of
-            unit variance and still answers in the units of the targets. One for classification.
+        output_scale: (outputs,) the values are multiplied by it, so that a regression head works on targets
+            of unit variance and still answers in the units of the targets. One for classification.
     """
 
     input_mean: Tensor

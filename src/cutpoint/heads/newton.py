@@ -100,7 +100,7 @@ class _NewtonStep:
         self.penalty = penalty / (strength * totals[:, None])
 
     def take(self, at: Solution) -> tuple[Solution, Tensor]:
-        """The improved solution, and each problem's expected distance (S,) from its optimum before the step."""
+        """The improved solution, and how far (S,) each problem's loss is expected to fall by it."""
         probabilities = self.problems.probabilities(at.logits)
         residual = self.weights * (probabilities - self.problems.targets.unsqueeze(1))
         gradient = self._back(residual) + self.penalty * at.parameters
@@ -111,10 +111,10 @@ class _NewtonStep:
         return improved, decrement / 2
 
     def _forth(self, parameters: Tensor) -> Tensor:
-        return (self.problems.design @ parameters.flatten(1)).unflatten(1, parameters.shape[1:])
+        return (self.problems.design @ parameters.flatten(1)).view(-1, *parameters.shape[1:])
 
     def _back(self, rows: Tensor) -> Tensor:
-        return (self.problems.design.T @ rows.flatten(1)).unflatten(1, rows.shape[1:])
+        return (self.problems.design.T @ rows.flatten(1)).view(-1, *rows.shape[1:])
 
     def _conjugate_gradients(self, probabilities: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Newton's direction (R, S, K) and its slope in the logits (N, S, K)."""

@@ -1,0 +1,1 @@
+"""How good, how sure, and what went wrong: arrays and records in, records out."""

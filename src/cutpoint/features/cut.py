@@ -1,0 +1,472 @@
+"""A network cut in two at any of its blocks, exactly.
+
+The prefix is a hook that keeps the output of block k and stops the forward pass. The suffix is the whole
+network's own forward pass in which the blocks up to k do not run: those below hand on placeholders of the
+right shape, and block k hands on the given activation. Masks, position embeddings, norms and pooling therefore
+need no code here. Whether nothing leaks past a cut is checked, never assumed: `valid_cuts`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from cutpoint.backbones.backbone import Backbone, Block
+from cutpoint.backbones.order import block_parameters, example_inputs, inference
+from cutpoint.errors import BackboneError
+
+_BATCHES = (1, 2)
+"""Two batch sizes show which dimensions of an output grow with the batch."""
+
+
+_REPORTS: WeakKeyDictionary[Backbone, CutReport] = WeakKeyDictionary()
+
+
+class _StopError(Exception):
+    """Carries the output of block k out of the forward pass."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A tensor leaf of an output: each dimension is fixed, or that many times the batch size."""
+
+    sizes: tuple[tuple[int, bool], ...]
+    dtype: torch.dtype
+
+    def placeholder(self, batch: int, like: Tensor) -> Tensor:
+        sizes = [size * batch if grows else size for size, grows in self.sizes]
+        dtype = like.dtype if self.dtype.is_floating_point else self.dtype
+        return torch.zeros(1, dtype=dtype, device=like.device).expand(sizes)
+
+    @property
+    def grows(self) -> bool:
+        return any(grows for _, grows in self.sizes)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What a module put out while it was watched: its structure, with a shape or a constant for each leaf."""
+
+    tree: pytree.TreeSpec
+    leaves: tuple[Any, ...]
+    overwritten: bool
+    """Whether later parts of the network write into the output."""
+
+    @property
+    def activation(self) -> int | None:
+        """Position of the only leaf that grows with the batch, or None where there is not exactly one."""
+        growing = [i for i, leaf in enumerate(self.leaves) if isinstance(leaf, _Shape) and leaf.grows]
+        return growing[0] if len(growing) == 1 else None
+
+    def filled(self, batch: int, like: Tensor, activation: Tensor | None = None) -> Any:
+        """The output again, with placeholders, or with the given activation in its place."""
+        leaves = [leaf.placeholder(batch, like) if isinstance(leaf, _Shape) else leaf for leaf in self.leaves]
+        if activation is not None and self.activation is not None:
+            leaves[self.activation] = activation.clone() if self.overwritten else activation
+        return pytree.tree_unflatten(leaves, self.tree)
+
+
+class Recording:
+    """What every part of the blocks puts out, from two watched forward passes over noise.
+
+    Attributes:
+        outputs: Module path → output, for modules that ran exactly once.
+        repeated: Module paths that ran more than once: their weights are shared between depths.
+        order: Module paths in the order in which they finished.
+    """
+
+    def __init__(self, module: nn.Module, blocks: Sequence[Block], shape: Sequence[int]) -> None:
+        paths = _watched(module, blocks)
+        small, large = (_watch(module, paths, shape, batch) for batch in _BATCHES)
+        self.order = tuple(dict.fromkeys(small))
+        self.repeated = frozenset(path for path, seen in small.items() if len(seen) > 1)
+        self.outputs: dict[str, _Output] = {
+            path: _describe(seen[0], large[path][0])
+            for path, seen in small.items()
+            if len(seen) == 1 and len(large.get(path, ())) == 1
+        }
+
+
+class Cut:
+    """A network cut after its first `frozen_blocks` blocks.
+
+    If the cut is valid (`valid_cuts`), `suffix(prefix(x))` equals the whole network in inference mode, bit for
+    bit.
+
+    Args:
+        module: (B, channels, height, width) → (B, width) features.
+        blocks: The module's blocks in order.
+        frozen_blocks: k; 0 puts all in the suffix, len(blocks) all in the prefix.
+        shape: (channels, height, width) of one input.
+        recording: A recording of the same module, blocks and shape, to share the work between cuts.
+
+    Raises:
+        BackboneError: There is no such block.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        blocks: Sequence[Block],
+        frozen_blocks: int,
+        shape: Sequence[int],
+        recording: Recording | None = None,
+    ) -> None:
+        if not 0 <= frozen_blocks <= len(blocks):
+            raise BackboneError(
+                f"There is no cut after {frozen_blocks} blocks; the backbone has {len(blocks)}.",
+                f"choose a number from 0 to {len(blocks)}",
+            )
+        self.module = module
+        self.blocks = tuple(blocks)
+        self.frozen_blocks = frozen_blocks
+        self.shape = tuple(shape)
+        self._recording = recording
+
+    def prefix(self, inputs: Tensor) -> Tensor:
+        """Activation after block k.
+
+        Args:
+            inputs: (B, channels, height, width).
+
+        Returns:
+            The inputs themselves for k = 0, the pooled features (B, width) for k = len(blocks), and else
+            whatever block k puts out, batch first.
+        """
+        if self.frozen_blocks == 0:
+            return inputs
+        if self.frozen_blocks == len(self.blocks):
+            return _features(self.module(inputs))
+        name = self.blocks[self.frozen_blocks - 1].name
+        hook = self.module.get_submodule(name).register_forward_hook(_stop)
+        try:
+            self.module(inputs)
+        except _StopError as stopped:
+            return self._activation_of(stopped.output)
+        finally:
+            hook.remove()
+        raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
+
+    def suffix(self, activations: Tensor) -> Tensor:
+        """Features of activations that `prefix` made; gradients flow back into the activations.
+
+        Args:
+            activations: Batch first, any batch size.
+
+        Returns:
+            (B, width).
+        """
+        if self.frozen_blocks == len(self.blocks):
+            return activations
+        if self.frozen_blocks == 0:
+            return _features(self.module(activations))
+        zeros = torch.zeros(1, dtype=activations.dtype, device=activations.device)
+        return self.recompose(activations, zeros.expand(activations.shape[0], *self.shape))
+
+    def recompose(self, activations: Tensor, inputs: Tensor) -> Tensor:
+        """The suffix with the original inputs chosen by the caller: a valid cut does not depend on them."""
+        batch = activations.shape[0]
+        with self._patched(partial(self._replay, batch=batch, activations=activations)):
+            return _features(self.module(inputs))
+
+    @property
+    def recording(self) -> Recording:
+        """Made when it is first needed, then kept."""
+        if self._recording is None:
+            self._recording = Recording(self.module, self.blocks, self.shape)
+        return self._recording
+
+    def _activation_of(self, output: Any) -> Tensor:
+        if isinstance(output, Tensor):
+            return output
+        name = self.blocks[self.frozen_blocks - 1].name
+        position = self.recording.outputs[name].activation
+        if position is None:
+            raise _several_tensors(name)
+        activation: Tensor = pytree.tree_leaves(output)[position]
+        return activation
+
+    def _replay(self, path: str, *_: Any, batch: int, activations: Tensor, **__: Any) -> Any:
+        """What the patched module at that path returns."""
+        at_cut = path == self.blocks[self.frozen_blocks - 1].name
+        output = self.recording.outputs[path]
+        return output.filled(batch, activations, activations if at_cut else None)
+
+    def _silenced(self) -> tuple[str, ...]:
+        """Paths of the modules that must not run in the suffix: all watched ones up to the end of block k."""
+        name = self.blocks[self.frozen_blocks - 1].name
+        if name not in self.recording.outputs:
+            raise BackboneError(
+                f"The network cannot be cut after block {name!r}: it runs more than once or not at all.",
+                "choose another cut",
+            )
+        order = self.recording.order
+        return tuple(path for path in order[: order.index(name) + 1] if path in self.recording.outputs)
+
+    @contextmanager
+    def _patched(self, replay: Callable[..., Any]) -> Iterator[None]:
+        """`forward` of the silenced modules replaced; whatever happens, the module is left as it was."""
+        saved: list[tuple[nn.Module, Any]] = []
+        try:
+            for path in self._silenced():
+                module = self.module.get_submodule(path)
+                saved.append((module, module.__dict__.get("forward")))
+                module.__dict__["forward"] = partial(replay, path)
+            yield
+        finally:
+            for module, forward in saved:
+                if forward is None:
+                    module.__dict__.pop("forward", None)
+                else:
+                    module.__dict__["forward"] = forward
+
+
+@dataclass(frozen=True)
+class CutReport:
+    """Where a backbone may be cut.
+
+    Attributes:
+        valid: Numbers of frozen blocks, ascending; 0 and len(blocks) always among them.
+        dropped: Block name → why there is no cut after it.
+    """
+
+    valid: tuple[int, ...]
+    dropped: Mapping[str, str]
+
+
+def valid_cuts(backbone: Backbone) -> CutReport:
+    """Try every cut of a backbone.
+
+    A cut counts as valid only if the suffix, given noise in place of the original input, gives bit for bit
+    the features of the whole network at two batch sizes. It depends on the architecture alone, so a backbone
+    is tried once and the report kept as long as the backbone lives.
+    """
+    report = _REPORTS.get(backbone)
+    if report is None:
+        report = _REPORTS[backbone] = _try_cuts(backbone)
+    return report
+
+
+def _try_cuts(backbone: Backbone) -> CutReport:
+    module, blocks = backbone.module, backbone.blocks
+    shape = (backbone.preprocessing.channels, *backbone.preprocessing.size)
+    recording = Recording(module, blocks, shape)
+    dropped: dict[str, str] = {}
+    with inference(module):
+        examples = [example_inputs(shape, batch, seed=batch) for batch in _BATCHES]
+        whole = [_features(module(example)) for example in examples]
+        for frozen in range(1, len(blocks)):
+            cut = Cut(module, blocks, frozen, shape, recording)
+            reason = _fault(cut, examples, whole)
+            if reason:
+                dropped[blocks[frozen - 1].name] = reason
+    valid = [k for k in range(len(blocks) + 1) if k in (0, len(blocks)) or blocks[k - 1].name not in dropped]
+    return CutReport(valid=tuple(valid), dropped=dropped)
+
+
+def pooled_blocks(module: nn.Module, blocks: Sequence[Block], inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Pooled output of every block from one forward pass.
+
+    Maps are averaged over space (channels first or last), tokens over the sequence.
+
+    Args:
+        module: The network, in the mode in which it is to run.
+        blocks: Its blocks in order.
+        inputs: (B, channels, height, width).
+
+    Returns:
+        The network's features (B, width), and (B, width of block i) for each block.
+    """
+    pooled: dict[str, Tensor] = {}
+
+    def keep(name: str, child: nn.Module, _: Any, output: Any) -> None:
+        pooled[name] = _pooled(child, output, len(inputs))
+
+    hooks = [
+        module.get_submodule(block.name).register_forward_hook(partial(keep, block.name)) for block in blocks
+    ]
+    try:
+        features = _features(module(inputs))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return features, [pooled[block.name] for block in blocks]
+
+
+def cut_position(backbone: Backbone, spec: int | str) -> int:
+    """Number of frozen blocks that a cut means.
+
+    Args:
+        backbone: What is cut.
+        spec: A number of frozen blocks; the name of the first block that trains, or of a module that holds it
+            ("layer4"); or a pattern over parameter names ("*.attention.*"), whose first match trains.
+
+    Raises:
+        BackboneError: Nothing fits; the hint lists the blocks.
+    """
+    if isinstance(spec, int) or spec.strip().isdigit():
+        position = int(spec)
+        if 0 <= position <= len(backbone.blocks):
+            return position
+    else:
+        for position, block in enumerate(backbone.blocks):
+            if any(_at_or_below(path, spec) for path in (block.name, *block.members)):
+                return position
+        for position, block in enumerate(backbone.blocks):
+            if fnmatch.filter(block_parameters(backbone.module, block), spec):
+                return position
+    names = ", ".join(block.name for block in backbone.blocks)
+    raise BackboneError(
+        f"{backbone.name} has no cut {spec!r}.",
+        f"a number from 0 to {len(backbone.blocks)}, a pattern over parameter names, or a block: {names}",
+    )
+
+
+def _at_or_below(path: str, spec: str) -> bool:
+    return path == spec or path.startswith(f"{spec}.")
+
+
+def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str:
+    """Why the cut is not valid; empty if it is."""
+    name = cut.blocks[cut.frozen_blocks - 1].name
+    if name in cut.recording.repeated:
+        return "it runs more than once in a forward pass"
+    if name not in cut.recording.outputs:
+        return "it does not run in the forward pass"
+    if cut.recording.outputs[name].activation is None:
+        return "it puts out more than one tensor, or none, that grows with the batch"
+    for example, expected in zip(examples, whole, strict=True):
+        noise = example_inputs(cut.shape, len(example), seed=len(example) + 100)
+        try:
+            features = cut.recompose(cut.prefix(example), noise)
+        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
+            return f"the rest does not run on its output alone: {str(error).splitlines()[0][:160]}"
+        if not torch.equal(features, expected):
+            return "the rest of the network reads more than its output"
+    return ""
+
+
+def _stop(_: nn.Module, __: Any, output: Any) -> None:
+    raise _StopError(output)
+
+
+def _features(output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise BackboneError(
+            f"The network gives {type(output).__name__} instead of one tensor of features.",
+            "wrap it so that its forward returns (B, width)",
+        )
+    return output
+
+
+def _several_tensors(name: str) -> BackboneError:
+    return BackboneError(
+        f"The network cannot be cut after block {name!r}: it puts out several tensors.", "choose another cut"
+    )
+
+
+def _watched(module: nn.Module, blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The blocks' parts, and what has no weights and stands outside of them (activations, pooling).
+
+    The latter are silenced too: a rectifier that works in place cannot write into a placeholder, and pooling
+    one is wasted time.
+    """
+    members = [member for block in blocks for member in block.members]
+    return tuple(
+        path
+        for path, child in module.named_modules()
+        if path in members
+        or (
+            not list(child.children())
+            and not child.state_dict()
+            and not any(_at_or_below(path, member) for member in members)
+        )
+    )
+
+
+def _watch(
+    module: nn.Module, paths: Sequence[str], shape: Sequence[int], batch: int
+) -> dict[str, list[tuple[Any, bool]]]:
+    """Outputs of the named modules in one forward pass, in order, and whether each was written into later."""
+    seen: dict[str, list[tuple[Any, list[int]]]] = {}
+
+    def keep(path: str, *arguments: Any) -> None:
+        output = arguments[-1]
+        seen.setdefault(path, []).append((output, _versions(output)))
+
+    hooks = [module.get_submodule(path).register_forward_hook(partial(keep, path)) for path in paths]
+    try:
+        with inference(module):
+            module(example_inputs(shape, batch))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {
+        path: [(output, _versions(output) != versions) for output, versions in outputs]
+        for path, outputs in seen.items()
+    }
+
+
+def _versions(output: Any) -> list[int]:
+    """How often each tensor was written into."""
+    return [leaf._version for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+
+
+def _describe(small: tuple[Any, bool], large: tuple[Any, bool]) -> _Output:
+    leaves, tree = pytree.tree_flatten(small[0])
+    others = pytree.tree_leaves(large[0])
+    return _Output(
+        tree, tuple(_leaf(*pair) for pair in zip(leaves, others, strict=True)), small[1] or large[1]
+    )
+
+
+def _leaf(small: Any, large: Any) -> Any:
+    """A shape for what grows with the batch, the value itself for everything else."""
+    if not isinstance(small, Tensor) or small.shape == large.shape:
+        return small
+    sizes = tuple((a, a != b) for a, b in zip(small.shape, large.shape, strict=True))
+    return _Shape(sizes, small.dtype)
+
+
+def _pooled(block: nn.Module, output: Any, batch: int) -> Tensor:
+    """One row an example from whatever a block puts out."""
+    activation = next(
+        (
+            leaf
+            for leaf in pytree.tree_leaves(output)
+            if isinstance(leaf, Tensor) and leaf.shape[:1] == (batch,)
+        ),
+        None,
+    )
+    if activation is None:
+        raise BackboneError(
+            f"A block ({type(block).__name__}) puts out nothing with one row an example.",
+            "leave it out of the blocks",
+        )
+    if activation.ndim == 4:
+        return activation.mean((1, 2) if _channels_last(block, activation) else (2, 3))
+    if activation.ndim == 3:
+        return activation.mean(1)
+    return activation.flatten(1)
+
+
+def _channels_last(block: nn.Module, activation: Tensor) -> bool:
+    """Whether (B, a, b, c) is (B, height, width, channels): the block's weights tell, else squareness."""
+    _, first, middle, last = activation.shape
+    sizes = {parameter.shape[0] for parameter in block.parameters()}
+    if (first in sizes) != (last in sizes):
+        return last in sizes
+    return first == middle and middle != last

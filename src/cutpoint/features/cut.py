@@ -2,8 +2,8 @@
 
 The prefix is a hook that keeps the output of block k and stops the forward pass. The suffix is the whole
 network's own forward pass in which the blocks up to k do not run: those below hand on placeholders of the
-right shape, and block k hands on the given activation. Masks, position embeddings, norms and pooling therefore
-need no code here. Whether nothing leaks past a cut is checked, never assumed: `valid_cuts`.
+right shape, and block k hands on the given activation. Masks, position embeddings, norms and pooling
+therefore need no code here. Whether anything leaks past a cut is checked, never assumed: `valid_cuts`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,7 @@ class Recording:
 class Cut:
     """A network cut after its first `frozen_blocks` blocks.
 
-    If the cut is valid (`valid_cuts`), `suffix(prefix(x))` equals the whole network in inference mode, bit for
-    bit.
+    If the cut is valid (`valid_cuts`), `suffix(prefix(x))` is bit-equal to the whole in inference mode.
 
     Args:
         module: (B, channels, height, width) → (B, width) features.

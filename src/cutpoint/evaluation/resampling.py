@@ -24,6 +24,23 @@ def bootstrap(
     return np.concatenate([statistic(weights) for weights in _weights(rows, resamples, groups, seed)])
 
 
+def bootstrap_mean(values: Array, *, resamples: int, groups: Array | None, seed: int) -> Array:
+    """Means (resamples,) of resampled values (rows,)."""
+    rows = len(values)
+    distinct, counts = np.unique(np.round(values, 12), return_counts=True)
+    if groups is None and len(distinct) < rows:
+        # Rows of equal value are alike: how many of each are drawn is all that the mean needs.
+        drawn = np.random.default_rng(seed).multinomial(rows, counts / rows, size=resamples)
+        return np.asarray(drawn @ distinct / rows)
+    return bootstrap(
+        lambda weights: np.asarray(weights @ values / weights.sum(axis=1)),
+        rows,
+        resamples=resamples,
+        groups=groups,
+        seed=seed,
+    )
+
+
 def unit_numbers(rows: int, groups: Array | None) -> NDArray[np.int64]:
     """(rows,) number of the independent unit of each row: its group, or itself."""
     if groups is None:

@@ -78,7 +78,8 @@ def fit_exact(
         task: What is predicted.
         class_weights: (classes,) weight of each class's loss; for multi-label (labels,) weight of positives.
         strengths: Inverse penalties to try; by default eight, a decade apart.
-        inner_folds: Folds at most; fewer where a class has fewer examples or there are fewer groups.
+        inner_folds: Folds at most; fewer where there are fewer rows or groups. None where a class has a single
+            example: then the strength is `DEFAULT_STRENGTH`.
         groups: (N,) rows of one group are held out together.
         seed: Deals the rows to the folds.
 

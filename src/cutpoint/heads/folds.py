@@ -15,17 +15,18 @@ def assign_folds(
 ) -> NDArray[np.int64] | None:
     """Fold number of each row (N,), or None where the examples allow no cross-validation.
 
-    Classes are spread evenly over the folds; with groups, whole groups are dealt to the fold that holds the
-    fewest rows. The number of folds falls to the size of the smallest class (or the number of groups), and
-    below two there is none.
+    Classes are spread evenly over the folds, so that a class of two examples or more stands in the training
+    part of every fold; a class of one example would be predicted by fits that never saw it: then there is no
+    cross-validation. With groups, whole groups are dealt to the fold that holds the fewest rows. There are
+    never more folds than rows or groups.
     """
     random = np.random.default_rng(seed)
     if groups is not None:
         return _grouped_folds(groups, folds, random)
     classes = targets if task.is_classification else np.zeros(len(targets), dtype=np.int64)
     smallest = int(np.unique(classes, return_counts=True)[1].min())
-    folds = min(folds, smallest)
-    if folds < 2:
+    folds = min(folds, len(classes))
+    if folds < 2 or smallest < 2:
         return None
     shuffled = random.permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]

@@ -1,0 +1,157 @@
+"""Is the dearer trial worth it? A paired comparison on the same examples.
+
+The rule weighs expected gain, not proof: a test at 5 % would refuse a true gain of five points three times in
+four at 40 examples. A challenger replaces the leader when its measured gain is at least `min_gain` and it is
+ahead in at least 80 % of paired bootstrap resamples; it is eliminated when fewer than 10 % show a gain of
+`min_gain`.
+
+What the rule costs and finds, in 4 000 simulated pairs each (accuracy near .8, one example in five decided
+otherwise, `min_gain` half a point; 40 / 150 / 450 examples). Two equal trials swap places with probability
+.17 / .18 / .19, at no loss but the dearer one's cost, and three in four of these swaps are announced as "likely,
+not proven". A true gain of five points is taken with probability .38 / .67 / .93, one of two points with .36
+at 150 and .52 at 450; either is eliminated in at most one case in twenty.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutpoint.evaluation.intervals import as_repeats
+from cutpoint.evaluation.metrics import Metric, check_metric
+from cutpoint.evaluation.resampling import bootstrap, bootstrap_mean
+from cutpoint.types import Comparison, Task
+
+Array = NDArray[Any]
+
+LIKELY = 0.8
+"""Share of resamples that must see the challenger ahead."""
+PROVEN = 0.95
+"""Below this a gain is called likely, not proven."""
+HOPELESS = 0.1
+"""A challenger whose worthwhile gain is less probable than this is out of the race."""
+
+_RESAMPLES = 2_000
+# Sums of whole examples cancel up to this; it must not decide whether a gain is zero or the least that pays.
+_ROUNDING = 1e-9
+
+
+def compare(
+    task: Task,
+    targets: Array,
+    leader: Array,
+    challenger: Array,
+    *,
+    leader_id: str,
+    challenger_id: str,
+    min_gain: float = 0.005,
+    groups: Array | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Decide whether the challenger takes the leader's place, by a paired bootstrap over examples.
+
+    Args:
+        task: Names the metric. Where lower is better, the gain is the decrease.
+        targets: As in `Dataset.targets`, N rows.
+        leader: (N, outputs) predictions, or (R, N, outputs) from repeats, whose metrics are averaged.
+        challenger: Predictions for the same rows; its repeats may be more or fewer.
+        leader_id: How the sentence calls the leader.
+        challenger_id: How the sentence calls the challenger.
+        min_gain: Least gain that pays, in units of the metric.
+        groups: (N,) rows of one group are resampled together.
+        seed: Of the bootstrap.
+
+    Raises:
+        DataError: A metric that is unknown, unfit for the task, or undefined on these targets.
+    """
+    metric = check_metric(task)
+    sides = (as_repeats(leader), as_repeats(challenger))
+    before, after = (np.mean([metric.function(targets, one, task) for one in side]) for side in sides)
+    gain = _sign(metric) * float(after - before)
+    resampled = _resampled_gains(metric, task, targets, sides, groups, seed)
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    p_positive = float(np.mean(resampled > _ROUNDING))
+    p_worthwhile = float(np.mean(resampled >= min_gain - _ROUNDING))
+    comparison = Comparison(
+        leader=leader_id,
+        challenger=challenger_id,
+        gain=gain,
+        low=min(float(low), gain),
+        high=max(float(high), gain),
+        p_positive=p_positive,
+        p_worthwhile=p_worthwhile,
+        decision=_decide(gain, p_positive, p_worthwhile, min_gain),
+        sentence="",
+    )
+    return comparison.model_copy(update={"sentence": _sentence(metric, comparison, min_gain)})
+
+
+def _resampled_gains(
+    metric: Metric, task: Task, targets: Array, sides: tuple[Array, Array], groups: Array | None, seed: int
+) -> Array:
+    """The gain in each resample; resamples that do not define the metric are left out."""
+    per_example = metric.per_example
+    if per_example is not None:
+        leading, challenging = (
+            np.mean([per_example(targets, one, task) for one in side], axis=0) for side in sides
+        )
+        gains = bootstrap_mean(challenging - leading, resamples=_RESAMPLES, groups=groups, seed=seed)
+        return _sign(metric) * gains
+
+    def statistic(weights: Array) -> Array:
+        leading, challenging = (
+            np.mean([metric.weighted(targets, one, task, weights) for one in side], axis=0) for side in sides
+        )
+        return np.asarray(challenging - leading)
+
+    gains = bootstrap(statistic, len(targets), resamples=_RESAMPLES, groups=groups, seed=seed)
+    return _sign(metric) * gains[np.isfinite(gains)]
+
+
+def _sign(metric: Metric) -> float:
+    return 1.0 if metric.greater_is_better else -1.0
+
+
+def _decide(
+    gain: float, p_positive: float, p_worthwhile: float, min_gain: float
+) -> Literal["replaces", "kept out", "eliminated"]:
+    if gain >= min_gain - _ROUNDING and p_positive >= LIKELY:
+        return "replaces"
+    return "eliminated" if p_worthwhile < HOPELESS else "kept out"
+
+
+def _sentence(metric: Metric, comparison: Comparison, min_gain: float) -> str:
+    name = metric.name.replace("_", " ")
+    size = _amount(metric, abs(comparison.gain))
+    interval = f"[{_bare(metric, comparison.low)}, {_bare(metric, comparison.high)}]"
+    if size == _amount(metric, 0.0):
+        change = f"{comparison.challenger} equals {comparison.leader} in {name} {interval}"
+    else:
+        verb = "gains" if comparison.gain > 0 else "loses"
+        change = f"{comparison.challenger} {verb} {size} of {name} {interval} on {comparison.leader}"
+    chance = f"the chance that it is better at all is {_percent(comparison.p_positive)}"
+    worthwhile = f"the chance of a gain of {_amount(metric, min_gain)} is {_percent(comparison.p_worthwhile)}"
+    if comparison.decision == "replaces" and comparison.p_positive >= PROVEN:
+        return f"{change}; {chance}: it takes the lead."
+    if comparison.decision == "replaces":
+        return f"{change}; {chance}: likely, not proven. It takes the lead."
+    if comparison.decision == "eliminated":
+        return f"{change}; {worthwhile}: it is out of the race."
+    return f"{change}; {chance}, and {worthwhile}: not enough to take the lead."
+
+
+def _amount(metric: Metric, value: float) -> str:
+    return f"{_bare(metric, value)} points" if metric.share else _bare(metric, value)
+
+
+def _bare(metric: Metric, value: float) -> str:
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(100 * value, 1) + 0.0:.1f}" if metric.share else f"{value + 0.0:.3g}"
+
+
+def _percent(probability: float) -> str:
+    if 0 < probability < 0.01:
+        return "below 1 %"
+    return "above 99 %" if 0.99 < probability < 1 else f"{100 * probability:.0f} %"

@@ -60,6 +60,8 @@ def _rows(inputs: Any) -> tuple[Sequence[Any], str]:
     ):
         return _images(inputs), "image"
     array = _as_array(inputs)
+    if array.ndim == 1 and array.dtype.kind in "UO" and not isinstance(inputs, list | tuple) and len(array):
+        return _rows(list(inputs))
     if array.ndim in (3, 4) and array.dtype == np.uint8:
         return list(array), "image"
     if array.ndim == 2 and (array.dtype.kind in "fiub"):
@@ -112,5 +114,10 @@ def _labels(targets: Any) -> Sequence[Any]:
         raise DataError(
             f"targets have the shape {array.shape}.",
             "Give one label an example, or (examples, labels) of 0 and 1.",
+        )
+    if array.ndim == 2 and not np.isin(array, (0, 1)).all():
+        raise DataError(
+            f"targets of the shape {array.shape} hold other values than 0 and 1.",
+            "Give one target an example; several measured targets at once are not supported.",
         )
     return list(array)

@@ -43,12 +43,12 @@ def open_image(source: Any, channels: int = 3) -> Image.Image:
         raise DataError(f"images can be opened with 1 or 3 channels, not {channels}.", "Use channels=3.")
     try:
         if isinstance(source, Image.Image):
-            return _to_channels(ImageOps.exif_transpose(source), channels)
+            return decode(source, channels)
         if isinstance(source, np.ndarray):
-            return _to_channels(_from_array(source), channels)
+            return decode(_from_array(source), channels)
         file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
         with open_header(file) as image:
-            return _to_channels(ImageOps.exif_transpose(image), channels)
+            return decode(image, channels)
     except DataError:
         raise
     # Pillow's decoders raise almost anything on a damaged file, from SyntaxError to struct.error.
@@ -73,6 +73,16 @@ def open_header(file: Path | io.BytesIO) -> Image.Image:
             f"{image.width} × {image.height} pixels are more than the limit of {limit:,}"
         )
     return image
+
+
+def decode(image: Image.Image, channels: int = 3) -> Image.Image:
+    """Read the pixels of an opened image and bring them to 8 bits a channel; see `open_image`."""
+    image = _upright(image)
+    if image.mode in _SIXTEEN_BIT_MODES or image.mode in ("I", "F"):
+        image = _to_eight_bits(image)
+    if image.has_transparency_data:
+        image = _on_white(image)
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def describe(source: Any) -> str:
@@ -115,12 +125,13 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _to_channels(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT_MODES or image.mode in ("I", "F"):
-        image = _to_eight_bits(image)
-    if image.has_transparency_data:
-        image = _on_white(image)
-    return image.convert("L" if channels == 1 else "RGB")
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    # Damaged metadata (which raise almost anything) say nothing against the pixels, which are loaded by now.
+    except Exception:
+        return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

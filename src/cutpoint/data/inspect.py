@@ -15,7 +15,7 @@ import xxhash
 from PIL import Image
 
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.images import open_header, open_image, reason_of
+from cutpoint.data.images import decode, open_header, open_image, reason_of
 from cutpoint.errors import DataError
 from cutpoint.types import Quarantined
 
@@ -60,8 +60,9 @@ def row_key(values: Any) -> str:
 def _read_all(inputs: Sequence[Any], on_progress: Progress | None) -> list[tuple[str, str]]:
     outcomes = []
     with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1)) as pool:
-        # The file is listed as too large; Pillow need not warn of it as well.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # What cannot be used is listed by name; Pillow need not warn of it as well.
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         for done, outcome in enumerate(pool.map(_key_or_reason, inputs), start=1):
             outcomes.append(outcome)
             if on_progress is not None:
@@ -90,7 +91,7 @@ def _key_of_file(path: Path) -> tuple[str, str]:
         return "", "empty file"
     with open_header(io.BytesIO(content)) as image:
         image.draft(image.mode, (_DRAFT_SIDE, _DRAFT_SIDE))
-        image.load()
+        decode(image)
     return xxhash.xxh3_128_hexdigest(content), ""
 
 

@@ -132,15 +132,18 @@ def _collect_table(
     target_column: str | None,
     group: str | Sequence[Any] | None,
 ) -> Collected:
-    from cutpoint.data.table import TABLE_SUFFIXES, column_names, read_table
+    from cutpoint.data.table import TABLE_SUFFIXES, read_table
 
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"{source} is neither a folder nor a table that can be read.", _MODES_HINT)
-    column = group if isinstance(group, str) and group in column_names(path) else None
     collected = read_table(
-        path, source, input_column=input_column, target_column=target_column, group_column=column
+        path,
+        source,
+        input_column=input_column,
+        target_column=target_column,
+        group=group if isinstance(group, str) else None,
     )
-    return collected if column else _with_groups(collected, group)
+    return collected if collected.groups is not None else _with_groups(collected, group)
 
 
 def _with_groups(collected: Collected, group: str | Sequence[Any] | None) -> Collected:

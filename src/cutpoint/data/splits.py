@@ -63,8 +63,8 @@ def folds(dataset: Dataset, rows: Rows, *, count: int, repeats: int, seed: int) 
     Stratified by class, or grouped where the dataset has groups; multi-label and regression are shuffled.
     In every repeat each row is validated exactly once. Fewer folds than `count` come back where there are
     fewer rows, fewer groups, or where even the largest class has fewer examples. A class with fewer examples
-    than folds is absent from the validation part of some, but stays in the training part of all; with groups that
-    cannot be promised of a class that stands in one group alone.
+    than folds is absent from the validation part of some, but stays in the training part of all; with groups
+    that cannot be promised of a class that stands in one group alone.
 
     Raises:
         DataError: A class with a single example (without groups), or fewer than two rows or groups.

@@ -34,7 +34,7 @@ def read_table(
     *,
     input_column: str | None = None,
     target_column: str | None = None,
-    group_column: str | None = None,
+    group: str | None = None,
 ) -> Collected:
     """Rows of a table; paths are relative to the folder of the table.
 
@@ -45,18 +45,17 @@ def read_table(
     Args:
         file: A .csv, .tsv, .parquet (.pq) or .jsonl (.ndjson) file.
         source: What to call it.
-        group_column: A column with the group of each row, where groups are wanted.
+        group: Perhaps a column with the group of each row; any other text is left to the caller.
 
     Raises:
         DataError: The file cannot be read or is empty, or a column is unknown or cannot be told.
     """
     table = _read(file)
     columns = table.column_names
+    group_column = group if group in columns else None
     if table.num_rows == 0:
         raise DataError(f"{file} holds no rows.", "Give a table with one row an image.")
-    for name in (input_column, target_column, group_column):
-        if name is not None:
-            _check_column(name, columns, file)
+    _check_columns(columns, (input_column, target_column), file)
     input_column = input_column or _infer_input(table, file, taken=(target_column, group_column))
     split_column = _split_column(columns, taken=(input_column, target_column, group_column))
     target_column = target_column or _infer_target(
@@ -82,15 +81,6 @@ def read_table(
         groups=groups,
         notes=tuple(notes),
     )
-
-
-def column_names(file: Path) -> list[str]:
-    """Names of the columns of a table.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    return list(_read(file).column_names)
 
 
 def _read(file: Path) -> Any:
@@ -123,9 +113,18 @@ def _read_text(file: Path, delimiter: str | None) -> Any:
     return pyarrow.csv.read_csv(file, parse_options=parse, convert_options=text)
 
 
-def _check_column(name: str, columns: Sequence[str], file: Path) -> None:
-    if name not in columns:
-        raise DataError(f"{file} has no column “{name}”.", f"Its columns are {few(columns, 20)}.")
+def _check_columns(columns: Sequence[str], wanted: Sequence[str | None], file: Path) -> None:
+    for name in wanted:
+        if name is not None and name not in columns:
+            raise DataError(f"{file} has no column “{name}”.", f"Its columns are {few(columns, 20)}.")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DataError(f"{file} has several columns called {few(twice)}.", "Rename all but one of them.")
+    if any(_looks_like_image(name) for name in columns):
+        raise DataError(
+            f"the first row of {file} holds data, not the names of the columns: {few(columns)}.",
+            "Add a header such as path,label.",
+        )
 
 
 def _infer_input(table: Any, file: Path, taken: Sequence[str | None]) -> str:

@@ -48,7 +48,8 @@ def label_targets(
 ) -> Labelled:
     """Infer the task of raw labels, unless `kind` states it, and encode them.
 
-    Lists of labels are multilabel, as are texts that hold JSON lists, and texts separated by | or ; where a
+    Lists of labels are multilabel (lists of one length that hold only 0 and 1 have one column a label), as
+    are texts that hold JSON lists, and texts separated by | or ; where a
     part of one also stands in another (so that a class called "salt|pepper" stays a class). Numbers with
     decimal places are regression; whole numbers, texts and truth values are classes, though whole numbers
     stored as reals are regression when there are more than 20 different ones. Classes are sorted in natural
@@ -204,6 +205,7 @@ def _multilabel(cells: Sequence[Any]) -> Labelled:
         matrix = np.array(cells, dtype=np.float32)
         labels = tuple(str(column) for column in range(matrix.shape[1]))
     else:
+        _check_lists(cells)
         sets = [_label_set(cell) for cell in cells]
         labels = _in_order(set().union(*sets))
         number = {label: index for index, label in enumerate(labels)}
@@ -216,6 +218,16 @@ def _multilabel(cells: Sequence[Any]) -> Labelled:
             "Add examples with other labels, or use the task binary with one label an example.",
         )
     return Labelled(Task(kind="multilabel", labels=labels, metric=DEFAULT_METRIC["multilabel"]), matrix)
+
+
+def _check_lists(cells: Sequence[Any]) -> None:
+    for cell in cells:
+        for item in cell if isinstance(cell, list) else ():
+            if _is_blank(item) or isinstance(item, list | dict) or (isinstance(item, float) and item % 1):
+                raise DataError(
+                    f"a list of labels holds {item!r}, which is no label.",
+                    "List names or whole numbers; several measured targets at once are not supported.",
+                )
 
 
 def _is_indicator(cells: Sequence[Any]) -> bool:

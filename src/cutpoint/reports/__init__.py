@@ -1,0 +1,9 @@
+"""Result → a report that a manager can read, and a table for the terminal. Needs no torch."""
+
+from __future__ import annotations
+
+from cutpoint.reports.read import read_result
+from cutpoint.reports.terminal import print_result, result_text
+from cutpoint.reports.write import write_report
+
+__all__ = ["print_result", "read_result", "result_text", "write_report"]

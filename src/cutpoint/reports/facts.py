@@ -1,0 +1,156 @@
+"""What the report and the terminal table both derive from a Result: order, labels, gains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cutpoint.types import Comparison, Cost, Result, Score, Trial
+
+STATUS_WORDS = {
+    "finished": "finished",
+    "skipped": "not run",
+    "priced": "priced, not run",
+    "eliminated": "stopped early",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A trial's gain over the reference trial.
+
+    Attributes:
+        value: Difference of the scores, in the metric's unit.
+        p_positive: P(gain > 0) from the paired bootstrap; None where the two were never compared.
+    """
+
+    value: float
+    p_positive: float | None
+
+
+def winner_of(result: Result) -> Trial | None:
+    """The trial that ships; None before a choice was made."""
+    return next((trial for trial in result.trials if trial.id == result.winner), None)
+
+
+def cheapest_first(trials: Iterable[Trial]) -> list[Trial]:
+    """Trials by measured seconds, else predicted ones, unknown last."""
+    return sorted(trials, key=lambda trial: (_known_seconds(trial), trial.id))
+
+
+def scored(result: Result) -> list[Trial]:
+    """Trials with a validation score, cheapest first."""
+    return cheapest_first(trial for trial in result.trials if trial.validation is not None)
+
+
+def not_finished(result: Result) -> list[Trial]:
+    """Trials that did not run to their end, cheapest first."""
+    return cheapest_first(trial for trial in result.trials if trial.status != "finished")
+
+
+def reference_of(result: Result) -> Trial | None:
+    """What gains are counted from: the probe judged on most examples, the deepest one of those.
+
+    A first probe on few examples is only a stopgap. Without any probe it is the cheapest scored trial.
+    """
+    candidates = scored(result)
+    probes = [trial for trial in candidates if is_probe(trial)]
+    if probes:
+        return max(probes, key=lambda trial: (trial.validation.n if trial.validation else 0, trial.cut or 0))
+    return candidates[0] if candidates else None
+
+
+def is_probe(trial: Trial) -> bool:
+    """Whether the trial is a linear head on a frozen backbone."""
+    return "probe" in trial.regime and trial.cut is not None
+
+
+def gain_over(result: Result, trial: Trial, reference: Trial | None) -> Gain | None:
+    """The paired comparison with the reference where there is one, else the plain difference."""
+    if reference is None or trial.id == reference.id:
+        return None
+    for comparison in result.comparisons:
+        if comparison.challenger == trial.id and comparison.leader == reference.id:
+            return Gain(comparison.gain, comparison.p_positive)
+    return _difference(trial.validation, reference.validation)
+
+
+def comparison_of(result: Result, trial: Trial) -> Comparison | None:
+    """The last comparison in which the trial was the challenger."""
+    found = [comparison for comparison in result.comparisons if comparison.challenger == trial.id]
+    return found[-1] if found else None
+
+
+def block_count(result: Result, trial: Trial) -> int | None:
+    """Blocks of the trial's backbone, where the every-layer probe tells."""
+    rows = result.layer_probe.get(trial.backbone, ())
+    return max((row.index for row in rows), default=None)
+
+
+def labels_of(result: Result) -> dict[str, str]:
+    """Trial id → the shortest label that tells it from the others: regime, then cut, backbone, seed."""
+    labels = {trial.id: trial.regime for trial in result.trials}
+    for detail in (_cut_detail, _backbone_detail, _seed_detail):
+        groups: dict[str, list[Trial]] = {}
+        for trial in result.trials:
+            groups.setdefault(labels[trial.id], []).append(trial)
+        for alike in groups.values():
+            if len({detail(trial) for trial in alike}) > 1:
+                labels.update({trial.id: labels[trial.id] + detail(trial) for trial in alike})
+    return labels
+
+
+def trained_in_words(result: Result, trial: Trial) -> str:
+    """Which part of the network the trial trains, for readers who never saw one."""
+    blocks = block_count(result, trial)
+    if trial.cut is None:
+        return "no pretrained network"
+    if trial.cut == 0:
+        return "every block trained"
+    if blocks is None:
+        return f"first {trial.cut} blocks frozen"
+    if trial.cut >= blocks:
+        return f"all {blocks} blocks frozen, only a new head"
+    return f"{trial.cut} of {blocks} blocks frozen, top {blocks - trial.cut} trained"
+
+
+def efficient_front(points: Iterable[tuple[str, float, float]]) -> list[str]:
+    """Ids of the points (id, cost, score) that no cheaper point equals or beats, cheapest first."""
+    front: list[str] = []
+    best = -math.inf
+    for name, _, height in sorted(points, key=lambda point: (point[1], -point[2])):
+        if height > best:
+            front.append(name)
+            best = height
+    return front
+
+
+def known_cost(trial: Trial) -> Cost:
+    """The measured cost, or the predicted one of a trial that never ran."""
+    return trial.predicted if trial.cost == Cost() else trial.cost
+
+
+def _known_seconds(trial: Trial) -> float:
+    known = known_cost(trial).seconds
+    return math.inf if known is None else known
+
+
+def _difference(found: Score | None, base: Score | None) -> Gain | None:
+    if found is None or base is None:
+        return None
+    return Gain(found.value - base.value, None)
+
+
+def _cut_detail(trial: Trial) -> str:
+    return "" if trial.cut is None else f" @ {trial.cut_name or trial.cut}"
+
+
+def _backbone_detail(trial: Trial) -> str:
+    return f" · {trial.backbone}"
+
+
+def _seed_detail(trial: Trial) -> str:
+    return f" · seed {trial.seed}"

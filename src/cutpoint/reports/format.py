@@ -1,0 +1,159 @@
+"""Numbers as people read them: bytes, seconds, counts, scores and gains."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from cutpoint.types import Score
+
+ABSENT = "–"
+_MINUS = "\u2212"
+_NATURAL_UNITS = frozenset({"r2", "mae", "rmse", "mse", "log_loss", "nll", "brier", "spearman", "pearson"})
+"""Metrics that are not a share of the examples and so are not written as percent."""
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies in 0…1 and reads naturally as percent."""
+    return metric.removeprefix("negative_") not in _NATURAL_UNITS
+
+
+def metric_name(metric: str) -> str:
+    """The metric as words: "balanced_accuracy" → "balanced accuracy"."""
+    return {"r2": "R²", "mae": "mean absolute error", "rmse": "root mean squared error"}.get(
+        metric, metric.replace("_", " ")
+    )
+
+
+def value(number: float, metric: str) -> str:
+    """One metric value with its unit."""
+    if not math.isfinite(number):
+        return ABSENT
+    return f"{100 * number:.1f} %" if is_share(metric) else _signed(f"{number:.3g}")
+
+
+def score(found: Score | None) -> str:
+    """The value of a score, such as "81.6 %"."""
+    return ABSENT if found is None else value(found.value, found.metric)
+
+
+def interval(found: Score | None) -> str:
+    """The 95 % interval of a score, such as "78.9–84.1 %"."""
+    if found is None or not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return ABSENT
+    if is_share(found.metric):
+        return f"{100 * found.low:.1f}–{100 * found.high:.1f} %"
+    joint = " to " if found.low < 0 else "–"
+    return _signed(f"{found.low:.3g}") + joint + _signed(f"{found.high:.3g}")
+
+
+def gain(number: float, metric: str) -> str:
+    """A difference of two scores: points (hundredths) for shares, else the metric's own unit."""
+    if not math.isfinite(number):
+        return ABSENT
+    text = f"{100 * number:+.1f}" if is_share(metric) else f"{number:+.2g}"
+    return text.replace("-", _MINUS)
+
+
+def gain_unit(metric: str) -> str:
+    """What a gain counts: "points", or nothing for metrics in natural units."""
+    return "points" if is_share(metric) else ""
+
+
+def probability(number: float) -> str:
+    """A probability without false precision: never "0 %" or "100 %"."""
+    if not math.isfinite(number):
+        return ABSENT
+    if number < 0.01:
+        return "< 1 %"
+    return "> 99 %" if number > 0.99 else f"{100 * number:.0f} %"
+
+
+def seconds(duration: float | None) -> str:
+    """A duration in the two units that matter."""
+    if duration is None or not math.isfinite(duration):
+        return ABSENT
+    if duration < 10:
+        return f"{duration:.2f} s" if duration < 1 else f"{duration:.1f} s".replace("10.0", "10")
+    whole = round(duration)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60:02d} s" if whole % 60 else "")
+    minutes = round(duration / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60:02d} min" if minutes % 60 else "")
+    return f"{duration / 86400:.1f} days"
+
+
+def size(bytes_: int | None) -> str:
+    """Bytes in decimal units: 51 240 → "51 kB"."""
+    return _scaled(bytes_, ("B", "kB", "MB", "GB", "TB", "PB"))
+
+
+def compact(number: int | None) -> str:
+    """A large count in three digits: 2 226 434 → "2.23 M"."""
+    return _scaled(number, ("", "k", "M", "G", "T", "P"))
+
+
+def count(number: int | None) -> str:
+    """Every digit, grouped by thousands with thin spaces."""
+    return ABSENT if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def milliseconds(duration: float | None) -> str:
+    """A latency."""
+    if duration is None or not math.isfinite(duration):
+        return ABSENT
+    return f"{duration:.2f} ms" if duration < 1 else f"{_three_digits(duration)} ms"
+
+
+def share(part: int | None, whole: int | None) -> str:
+    """Part of a whole as percent, never rounded to nothing or to all."""
+    if part is None or not whole:
+        return ABSENT
+    percent = 100 * part / whole
+    if part and percent < 0.01:
+        return "< 0.01 %"
+    if part != whole and percent > 99.9:
+        return "> 99.9 %"
+    if part == whole or part == 0:
+        return f"{percent:.0f} %"
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
+
+
+def prose(text: str) -> str:
+    """A sentence whose numbers keep to their unit at the end of a line."""
+    return re.sub(r"(?<=\d) (?=(?:%|points?|s|min|h|kB|MB|GB)(?!\w))", "\u00a0", text)
+
+
+def tick(text: str) -> str:
+    """A number on an axis: "1.00 k" → "1 k"."""
+    return re.sub(r"\.0+(?!\d)", "", text)
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 block", "3 blocks"."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def _scaled(number: int | None, units: Sequence[str]) -> str:
+    if number is None:
+        return ABSENT
+    scaled = float(number)
+    for unit in units[:-1]:
+        if abs(scaled) < 999.5:
+            return (f"{number} {unit}" if unit == units[0] else f"{_three_digits(scaled)} {unit}").strip()
+        scaled /= 1000
+    return f"{_three_digits(scaled)} {units[-1]}"
+
+
+def _three_digits(number: float) -> str:
+    if number >= 99.95:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", _MINUS)

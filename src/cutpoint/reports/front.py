@@ -1,0 +1,192 @@
+"""Score against cost: every trial with its interval, and the front of those that nothing cheaper beats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import Bbox
+
+from cutpoint.reports import draw, format
+from cutpoint.reports.facts import efficient_front, labels_of, scored
+from cutpoint.types import Result, Trial
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One cost to set the score against."""
+
+    name: str
+    title: str
+    axis: str
+    cost: Callable[[Trial], float | None]
+    words: Callable[[float], str]
+
+
+PANELS = (
+    Panel("seconds", "Training time", "training time", lambda trial: trial.cost.seconds, format.seconds),
+    Panel(
+        "trainable",
+        "Trained parameters",
+        "parameters trained",
+        lambda trial: trial.cost.trainable_parameters,
+        lambda number: format.compact(round(number)),
+    ),
+    Panel(
+        "stored",
+        "Storage for each task",
+        "bytes stored for each task",
+        lambda trial: trial.cost.stored_bytes,
+        lambda number: format.size(round(number)),
+    ),
+)
+
+
+_TIMES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 86400, 259200, 864000)
+
+
+def front_chart(result: Result, panel: Panel, width: float, height: float) -> str | None:
+    """Validation score against one cost (log scale) as SVG; None where no trial has both."""
+    trials = [trial for trial in scored(result) if (panel.cost(trial) or 0) > 0]
+    if not trials:
+        return None
+    points = [(trial.id, float(panel.cost(trial) or 0), _height(trial)) for trial in trials]
+    floor = _floor([point[2] for point in points])
+    with draw.canvas(f"front-{panel.name}", width, height) as (figure, axes):
+        finished = {trial.id for trial in trials if trial.status == "finished"}
+        front = efficient_front(point for point in points if point[0] in finished)
+        _draw_front(axes, [point for point in points if point[0] in front])
+        for trial, (_, cost, height_) in zip(trials, points, strict=True):
+            if height_ >= floor:
+                _draw_point(axes, trial, cost, height_, is_winner=trial.id == result.winner)
+        _set_axes(axes, panel, points, trials)
+        _set_heights(axes, floor, trials)
+        points = [_onto_chart(axes, point) for point in points]
+        figure.draw_without_rendering()
+        labels = labels_of(result)
+        draw.place_labels(
+            axes,
+            [
+                (cost, height_, _label(labels[trial.id], trial, floor))
+                for trial, (_, cost, height_) in zip(trials, points, strict=True)
+            ],
+            bold=next((row for row, point in enumerate(points) if point[0] == result.winner), None),
+            lines=_bars(axes, trials, points) + _front_boxes(axes, points, front),
+        )
+        return draw.to_svg(figure, _description(panel, trials))
+
+
+def _height(trial: Trial) -> float:
+    assert trial.validation is not None
+    return trial.validation.value
+
+
+def _draw_front(axes: Axes, points: list[tuple[str, float, float]]) -> None:
+    ordered = sorted(points, key=lambda point: point[1])
+    axes.step(
+        [point[1] for point in ordered],
+        [point[2] for point in ordered],
+        where="post",
+        color=draw.BLUE,
+        linewidth=1.6,
+        alpha=0.55,
+        zorder=2,
+    )
+
+
+def _draw_point(axes: Axes, trial: Trial, cost: float, height: float, *, is_winner: bool) -> None:
+    assert trial.validation is not None
+    colour = draw.ORANGE if is_winner else draw.BLUE
+    axes.vlines(cost, trial.validation.low, trial.validation.high, color=colour, linewidth=1.4, zorder=3)
+    axes.plot(
+        cost,
+        height,
+        marker="D" if is_winner else "o",
+        markersize=9 if is_winner else 7,
+        markerfacecolor=colour if trial.status == "finished" else draw.PAPER,
+        markeredgecolor=colour,
+        markeredgewidth=1.5,
+        linestyle="none",
+        zorder=4,
+    )
+
+
+def _set_axes(axes: Axes, panel: Panel, points: list[tuple[str, float, float]], trials: list[Trial]) -> None:
+    axes.set_xscale("log")
+    costs = [cost for _, cost, _ in points]
+    axes.set_xlim(min(costs) / 2, max(costs) * 2.5)
+    metric = trials[0].validation.metric if trials[0].validation else ""
+    if panel.name == "seconds":
+        axes.xaxis.set_major_locator(FixedLocator(_time_ticks(*axes.get_xlim())))
+    draw.format_axis(axes, "x", lambda number: format.tick(panel.words(number)))
+    draw.format_axis(axes, "y", lambda number: format.tick(format.value(number, metric)))
+    axes.minorticks_off()
+    axes.set_xlabel(f"{panel.axis} (logarithmic scale)")
+    axes.set_ylabel(f"validation {format.metric_name(metric)}")
+
+
+def _time_ticks(low: float, high: float) -> list[float]:
+    """Round times within the limits: decades of seconds, then minutes, hours, days."""
+    coarse = [tick for tick in _TIMES[::2] if low <= tick <= high]
+    return coarse if len(coarse) > 2 else [tick for tick in _TIMES if low <= tick <= high]
+
+
+def _floor(heights: list[float]) -> float:
+    """The lowest score drawn to scale: one poor trial must not squeeze all others into a line."""
+    best = max(heights)
+    least = best - 4 * (best - median(heights))
+    return least if best > least > min(heights) else min(heights)
+
+
+def _set_heights(axes: Axes, floor: float, trials: list[Trial]) -> None:
+    scores = [trial.validation for trial in trials if trial.validation and trial.validation.value >= floor]
+    low = min(score.low for score in scores)
+    high = max(score.high for score in scores)
+    room = 0.12 * (high - low) or 0.01
+    axes.set_ylim(low - 2 * room, high + room)
+
+
+def _onto_chart(axes: Axes, point: tuple[str, float, float]) -> tuple[str, float, float]:
+    """A trial below the chart is shown by an arrow at its lower edge."""
+    bottom, top = axes.get_ylim()
+    if point[2] >= bottom:
+        return point
+    edge = bottom + 0.03 * (top - bottom)
+    axes.plot(point[1], edge, marker="v", markersize=8, color=draw.BLUE, linestyle="none", zorder=4)
+    return (point[0], point[1], edge)
+
+
+def _label(label: str, trial: Trial, floor: float) -> str:
+    return label if _height(trial) >= floor else f"{label}: {format.score(trial.validation)}"
+
+
+def _bars(axes: Axes, trials: list[Trial], points: list[tuple[str, float, float]]) -> list[Bbox]:
+    boxes = []
+    for trial, (_, cost, _) in zip(trials, points, strict=True):
+        assert trial.validation is not None
+        x, low = axes.transData.transform((cost, trial.validation.low))
+        _, high = axes.transData.transform((cost, trial.validation.high))
+        boxes.append(Bbox.from_extents(x - 2, low, x + 2, high))
+    return boxes
+
+
+def _front_boxes(axes: Axes, points: list[tuple[str, float, float]], front: list[str]) -> list[Bbox]:
+    corners = [
+        axes.transData.transform(point[1:])
+        for point in sorted(points, key=lambda point: point[1])
+        if point[0] in front
+    ]
+    boxes = []
+    for (left, bottom), (right, top) in pairwise(corners):
+        boxes.append(Bbox.from_extents(left, bottom - 2, right, bottom + 2))
+        boxes.append(Bbox.from_extents(right - 2, bottom, right + 2, top))
+    return boxes
+
+
+def _description(panel: Panel, trials: list[Trial]) -> str:
+    spoken = (f"{trial.regime} {format.score(trial.validation)}" for trial in trials)
+    return f"Validation score against {panel.axis}, cheapest first: " + ", ".join(spoken)

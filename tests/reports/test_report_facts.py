@@ -1,0 +1,64 @@
+"""Order, labels, front and label placing."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import combinations
+
+import sample_result
+from matplotlib.transforms import Bbox
+
+from cutpoint.reports import draw
+from cutpoint.reports.facts import efficient_front, labels_of, reference_of
+from cutpoint.types import Score, Trial
+
+
+def test_the_front_holds_what_nothing_cheaper_equals() -> None:
+    points = [("a", 1.0, 0.5), ("b", 2.0, 0.5), ("c", 3.0, 0.7), ("d", 3.0, 0.6), ("e", 9.0, 0.65)]
+    assert efficient_front(points) == ["a", "c"]
+
+
+def test_labels_are_as_short_as_they_can_be_and_unique() -> None:
+    labels = labels_of(sample_result.ten_classes())
+    assert labels["full"] == "full"
+    assert labels["partial"] == "partial @ blocks.5.0"
+    assert labels["probe"] == "linear-probe @ conv_head · seed 0"
+    assert len(set(labels.values())) == len(labels)
+
+
+def test_the_reference_is_the_probe_on_most_examples() -> None:
+    reference = reference_of(sample_result.ten_classes())
+    assert reference is not None and reference.id == "probe"
+
+
+def test_labels_of_crowded_points_do_not_overlap() -> None:
+    numbers = random.Random(5)
+    anchors = [
+        (numbers.uniform(10, 20), numbers.uniform(0.80, 0.83), f"regime {i} @ block.{i}") for i in range(14)
+    ]
+    with draw.canvas("crowd", 1000, 430) as (figure, axes):
+        axes.set_xlim(1, 100)
+        axes.set_ylim(0.5, 0.9)
+        draw.place_labels(axes, anchors, bold=3, lines=[])
+        boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
+        frame = axes.get_window_extent()
+        figure.canvas.draw()
+    assert len(boxes) == 14
+    assert not [pair for pair in combinations(boxes, 2) if Bbox.intersection(*pair) is not None]
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 + 2 for box in boxes)
+
+
+def test_the_svg_of_a_label_is_escaped_and_never_read_as_mathematics() -> None:
+    with draw.canvas("hostile", 300, 200) as (figure, axes):
+        draw.place_labels(axes, [(0.5, 0.5, "a $x_1$ <b>&")], bold=None, lines=[])
+        svg = draw.to_svg(figure, 'says "<&>"')
+    assert "a $x_1$ &lt;b&gt;&amp;" in svg
+    assert re.search(r'aria-label="says &quot;&lt;&amp;>&quot;"', svg)
+
+
+def test_a_trial_without_probe_still_has_a_reference() -> None:
+    score = Score(metric="r2", value=0.1, low=0.0, high=0.2, n=5)
+    trial = Trial(id="t", regime="linear", backbone="none", status="finished", validation=score)
+    assert reference_of(sample_result.regression().model_copy(update={"trials": (trial,)})) == trial
+    assert reference_of(sample_result.interrupted()) is None

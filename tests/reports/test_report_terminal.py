@@ -1,0 +1,57 @@
+"""The table that `print(result)` shows."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import sample_result
+from rich.console import Console
+
+from cutpoint.reports import print_result, result_text
+
+
+@pytest.mark.parametrize("name", ["ten_classes", "binary", "regression", "interrupted", "many_classes"])
+def test_every_result_fits_a_hundred_columns(name: str) -> None:
+    text = result_text(getattr(sample_result, name)())
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "\x1b" not in text
+
+
+def test_the_table_says_what_ships_and_why_the_rest_does_not() -> None:
+    result = sample_result.ten_classes()
+    text = result_text(result)
+    joined = " ".join(text.split())
+    lines = text.splitlines()
+    assert lines[0].split()[0] == "trial"
+    winner = next(line for line in lines if line.endswith("ships"))
+    for cell in ("partial @ blocks.5.0", "85.3 % [83.8–86.8]", "96.0", "53.8 %", "4.83 MB"):
+        assert cell in winner
+    assert "unfreeze-until-plateau" in joined and "~5400" in joined
+    assert "Test accuracy: 84.8 %, 95 % interval 82.3–87.3 %, 813 examples." in joined
+    assert 'Warning: The largest class has 7 times the examples of the smallest. 588 of <b>&"shirt' in joined
+    assert result.best in joined
+
+
+def test_rows_stand_cheapest_first_by_measured_or_predicted_time() -> None:
+    text = result_text(sample_result.ten_classes())
+    order = [text.index(name) for name in ("image-statistics", "mlp-head", "from-scratch", "full-l2sp")]
+    assert order == sorted(order)
+
+
+def test_an_interrupted_run_names_no_winner() -> None:
+    text = result_text(sample_result.interrupted())
+    assert "Interrupted" in text and "ships" not in text and "Model:" not in text
+
+
+def test_names_with_brackets_are_not_markup() -> None:
+    result = sample_result.interrupted()
+    trial = result.trials[0].model_copy(update={"regime": "[bold]mine[/bold]"})
+    assert "[bold]mine[/bold]" in result_text(result.model_copy(update={"trials": (trial,)}))
+
+
+def test_a_console_decides_about_colour() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=100, force_terminal=True, color_system="standard")
+    print_result(sample_result.ten_classes(), console)
+    assert "\x1b[" in file.getvalue()

@@ -123,7 +123,7 @@ def _shares(sizes: NDArray[Any], fraction: float) -> NDArray[np.int64]:
 def _hold_out_units(
     task: Task, targets: NDArray[Any], units: NDArray[Any], fraction: float, random: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Hold out whole units (groups), greedily, largest first, towards the wanted share of every class."""
+    """Hold out whole units (groups), drawn at random while they bring every class nearer to its share."""
     unit_names, unit_of = np.unique(units, return_inverse=True)
     unit_of = unit_of.astype(np.int64)
     counts = np.zeros((len(unit_names), 1 if task.kind == "regression" else 1 + len(task.labels)))
@@ -136,10 +136,9 @@ def _hold_out_units(
     # Every class weighs the same, whatever its size.
     scale = 1.0 / np.maximum(totals, 1)
     least_kept = np.minimum(totals, 2)
-    order = random.permutation(len(unit_names))
-    order = order[np.argsort(-counts[order, 0], kind="stable")]
     taken, chosen = np.zeros_like(totals), np.zeros(len(unit_names), dtype=bool)
-    for unit in order:
+    # Not largest first: the test part would always be the largest groups, whatever the seed.
+    for unit in random.permutation(len(unit_names)):
         after = taken + counts[unit]
         nearer = np.sum((after * scale - fraction) ** 2) < np.sum((taken * scale - fraction) ** 2)
         if nearer and np.all(totals - after >= least_kept):

@@ -1,0 +1,260 @@
+"""What goes wrong in training, read off curves and scores: each finding with its evidence and its remedy.
+
+A check over several curves (folds) fires where at least half of them show the fault: one fold is luck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutpoint.evaluation.comparison import compare
+from cutpoint.evaluation.intervals import as_repeats
+from cutpoint.evaluation.metrics import METRICS, check_metric
+from cutpoint.types import EpochRecord, Finding, Score, Task
+
+Array = NDArray[Any]
+Curve = Sequence[EpochRecord]
+
+GAP = 0.10
+"""Ten points between training and validation: above what a few hundred examples differ by chance."""
+LOG_LOSS_GAP = 0.25
+"""A quarter of a nat: the right class's probability is lower by a fifth on unseen examples."""
+ERROR_GAP = 0.5
+"""Errors half as large again on unseen values."""
+LEAST_SKILL = 0.5
+"""A training score less than half of the way from a constant answer to perfection."""
+SPIKE_RATIO = 1.5
+"""A loss half as high again as it had been: noise between epochs stays far below."""
+SPIKE_LEAST = 0.1
+"""A tenth of a nat (of the targets' variance): what a ratio means near zero is noise."""
+RISE_RATIO = 1.1
+"""Validation loss a tenth above where it started."""
+RISING_STEPS = 0.7
+"""Share of epochs in which validation loss rises, where it rises throughout."""
+SWING_RATIO = 0.15
+"""Late changes of a seventh of the loss: a rate that has been annealed moves it by a few hundredths."""
+LEAST_EPOCHS = 3
+"""A shorter curve has no course."""
+LEAST_TAIL = 4
+"""Epochs needed to see a swing up, down and up again."""
+
+_FREEZE_MORE = "Freeze more blocks, lower the rate, add augmentation or weight decay, or train fewer epochs."
+_UNFREEZE = "Unfreeze upper blocks, use a head or a backbone of higher capacity, or one from a nearer domain."
+_LOWER_RATE = (
+    "Lower the rate tenfold, warm up longer, train the head first (LP-FT), or freeze the early blocks."
+)
+_CALM = "Freeze the early blocks again for the last epochs, use a smaller rate, or average the weights."
+_GENTLER = (
+    "Unfreeze gradually, lower the early rates, pull toward the pretrained weights (L2-SP), or freeze more."
+)
+_NO_TRANSFER = (
+    "Ship the one from scratch, or use a backbone from a nearer domain, an intermediate domain, gradual "
+    "unfreezing, lower early rates or L2-SP."
+)
+
+
+def diagnose(
+    curves: Sequence[Curve], *, train: Score | None, validation: Score | None, chance: float
+) -> list[Finding]:
+    """Everything that one trial's curves and scores show.
+
+    Args:
+        curves: One for each fit (fold); may be empty, as for an exact head.
+        train: Score on the training rows, where it was taken.
+        validation: Score on rows that the fit did not see.
+        chance: What a constant answer scores: `chance_score`.
+    """
+    findings = diagnose_curves(curves)
+    if train is not None and validation is not None:
+        findings += diagnose_scores(train, validation, chance=chance)
+    return findings
+
+
+def diagnose_curves(curves: Sequence[Curve]) -> list[Finding]:
+    """Divergence, a rate too high, validation loss that only rises, late instability."""
+    trained = [[record for record in curve if record.steps > 0] for curve in curves]
+    trained = [curve for curve in trained if curve]
+    findings = []
+    for check in (_diverged, _rate_too_high, _only_rising, _late_instability):
+        finding = _in_half_of(trained, check)
+        if finding is not None:
+            findings.append(finding)
+    return findings
+
+
+def diagnose_scores(train: Score, validation: Score, *, chance: float) -> list[Finding]:
+    """Overfitting (variance), or underfitting (bias)."""
+    evidence = f"{train.metric}: training {train.value:.3g}, validation {validation.value:.3g}"
+    metric = METRICS[train.metric]
+    sign = 1.0 if metric.greater_is_better else -1.0
+    if sign * (train.value - validation.value) >= _widest_gap(train):
+        text = "Overfitting: the fit knows its training examples much better than new ones."
+        return [_warning("overfitting", text, evidence, _FREEZE_MORE)]
+    skill = (train.value - chance) / (1 - chance) if metric.greater_is_better else 1 - train.value / chance
+    if skill < LEAST_SKILL:
+        text = "Underfitting: even the training examples are not learned well."
+        evidence += f", a constant answer {chance:.3g}"
+        return [_warning("underfitting", text, evidence, _UNFREEZE)]
+    return []
+
+
+def chance_score(task: Task, targets: Array) -> float:
+    """The metric of the best constant answer: class shares, label shares, or the mean.
+
+    Raises:
+        DataError: The metric is not defined on these targets.
+    """
+    if task.is_classification:
+        constant = np.bincount(targets, minlength=task.outputs) / len(targets)
+    else:
+        constant = targets.reshape(len(targets), -1).mean(axis=0)
+    predictions = np.tile(constant.astype(np.float32), (len(targets), 1))
+    return check_metric(task).function(targets, predictions, task)
+
+
+def negative_transfer(
+    task: Task,
+    targets: Array,
+    *,
+    scratch: Array,
+    pretrained: Array,
+    scratch_id: str,
+    pretrained_id: str,
+    groups: Array | None = None,
+    seed: int = 0,
+) -> Finding | None:
+    """Whether random weights beat the best pretrained trial of the same architecture on the same rows.
+
+    Predictions are (N, outputs) or (R, N, outputs); the rule is that of `compare`.
+    """
+    comparison = compare(
+        task,
+        targets,
+        as_repeats(pretrained),
+        as_repeats(scratch),
+        leader_id=pretrained_id,
+        challenger_id=scratch_id,
+        groups=groups,
+        seed=seed,
+    )
+    if comparison.decision != "replaces":
+        return None
+    text = "Negative transfer: the pretrained weights lose to the same architecture from random weights."
+    return _warning("negative-transfer", text, comparison.sentence, _NO_TRANSFER)
+
+
+# ------------------------------------------------------------------------------------------- one curve each
+
+
+def _diverged(curve: Curve) -> Finding | None:
+    for record in curve:
+        if not all(math.isfinite(loss) for loss in (record.train_loss, record.validation_loss or 0.0)):
+            evidence = f"the loss is not a number in epoch {record.epoch + 1}"
+            return _warning("diverged", "The fit diverged: the rate is too high.", evidence, _LOWER_RATE)
+    return None
+
+
+def _rate_too_high(curve: Curve) -> Finding | None:
+    """A loss that jumps in the first third of a phase.
+
+    Training losses are compared within a phase: the next one may augment or smooth, which lifts them. A
+    validation loss is compared with all before it, and must come back after the jump: one that stays up while
+    the training loss falls is overfitting, not a rate too high.
+    """
+    validation = _validation_losses(curve)
+    start = 0
+    for phase in sorted({record.phase for record in curve}):
+        training = np.array([record.train_loss for record in curve if record.phase == phase])
+        early = max(LEAST_EPOCHS, math.ceil(len(training) / 3))
+        place = _spike(training[:early])
+        if place is not None:
+            return _jump(training, place, curve[start].epoch, "training")
+        if validation is not None:
+            place = _spike(validation[: start + early])
+            if place is not None and validation[place:].min() <= validation[place] / SPIKE_RATIO:
+                return _jump(validation, place, curve[0].epoch, "validation")
+        start += len(training)
+    return None
+
+
+def _jump(losses: Array, place: int, first_epoch: int, which: str) -> Finding:
+    evidence = (
+        f"{which} loss {losses[:place].min():.3g} before epoch {first_epoch + place + 1}, "
+        f"{losses[place]:.3g} in it"
+    )
+    text = "The rate is too high: the loss jumps in the early epochs, which wrecks pretrained features."
+    return _warning("rate-too-high", text, evidence, _LOWER_RATE)
+
+
+def _only_rising(curve: Curve) -> Finding | None:
+    validation = _validation_losses(curve)
+    if validation is None or len(curve) < LEAST_EPOCHS:
+        return None
+    rising = float(np.mean(np.diff(validation) > 0)) >= RISING_STEPS
+    risen = validation[-1] >= RISE_RATIO * validation[0] and validation.argmin() == 0
+    learned = curve[-1].train_loss < curve[0].train_loss / RISE_RATIO
+    if not (rising and risen and learned):
+        return None
+    evidence = (
+        f"validation loss {validation[0]:.3g} → {validation[-1]:.3g} while training loss "
+        f"{curve[0].train_loss:.3g} → {curve[-1].train_loss:.3g}"
+    )
+    text = "Validation loss rises from the first epoch while training loss falls: the features get worse."
+    return _warning("validation-only-rises", text, evidence, _GENTLER)
+
+
+def _late_instability(curve: Curve) -> Finding | None:
+    validation = _validation_losses(curve)
+    tail_length = max(LEAST_TAIL, len(curve) // 3)
+    if validation is None or len(validation) < 2 * LEAST_TAIL:
+        return None
+    tail = validation[-tail_length:]
+    changes = np.diff(tail)
+    large = changes[np.abs(changes) >= max(SWING_RATIO * float(np.median(tail)), SPIKE_LEAST / 2)]
+    if np.count_nonzero(np.diff(np.sign(large))) < 2:
+        return None
+    evidence = f"validation loss between {tail.min():.3g} and {tail.max():.3g} in the last {len(tail)} epochs"
+    return _warning("late-instability", "Validation loss swings in the last epochs.", evidence, _CALM)
+
+
+# ------------------------------------------------------------------------------------------------- helpers
+
+
+def _in_half_of(curves: Sequence[Curve], check: Callable[[Curve], Finding | None]) -> Finding | None:
+    found = [finding for finding in map(check, curves) if finding is not None]
+    if not found or 2 * len(found) < len(curves):
+        return None
+    if len(curves) == 1:
+        return found[0]
+    return found[0].model_copy(
+        update={"evidence": f"{found[0].evidence} (in {len(found)} of {len(curves)} fits)"}
+    )
+
+
+def _spike(losses: Array) -> int | None:
+    """The first place that is far above the least loss before it."""
+    for place in range(1, len(losses)):
+        before = losses[:place].min()
+        if losses[place] >= SPIKE_RATIO * before and losses[place] >= before + SPIKE_LEAST:
+            return place
+    return None
+
+
+def _validation_losses(curve: Curve) -> Array | None:
+    losses = [record.validation_loss for record in curve]
+    return None if None in losses else np.array(losses, dtype=np.float64)
+
+
+def _widest_gap(train: Score) -> float:
+    if train.metric == "log_loss":
+        return LOG_LOSS_GAP
+    return GAP if METRICS[train.metric].greater_is_better else ERROR_GAP * train.value
+
+
+def _warning(code: str, text: str, evidence: str, remedy: str) -> Finding:
+    return Finding(code=code, severity="warning", text=text, evidence=evidence, remedy=remedy)

@@ -69,7 +69,7 @@ def test_inputs_that_cannot_be_used() -> None:
         load_dataset(np.eye(3))
     with pytest.raises(DataError, match="3 inputs but 2 targets"):
         load_dataset(np.eye(3), targets=[0, 1])
-    with pytest.raises(DataError, match="1 rows hold NaN or infinity: row 1"):
+    with pytest.raises(DataError, match="NaN or infinity stands in row 1"):
         load_dataset([[1.0, 2.0], [np.nan, 1.0]], targets=[0, 1])
     with pytest.raises(DataError, match="neither images nor features"):
         load_dataset(np.zeros((4, 4, 4, 3)), targets=[0, 1, 0, 1])

@@ -46,6 +46,7 @@ def test_exif_turns_a_wide_photo_upright(tmp_path: Path) -> None:
     assert open_image(tmp_path / "a.jpg").size == (10, 30)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_leaves_the_pixels(tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     Image.new("RGB", (8, 8), "red").save(file, exif=b"Exif\0\0II*\0\xff\xff\xff\x7fgarbage")

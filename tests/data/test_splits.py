@@ -113,7 +113,7 @@ def test_grouped_holdout_never_takes_the_only_group_of_a_class() -> None:
 
 def test_what_cannot_be_held_out() -> None:
     data = _dataset(["a", "b"] * 3, groups=["x"] * 6)
-    with pytest.raises(DataError, match="cannot be held out of 1 groups"):
+    with pytest.raises(DataError, match="cannot be held out of 1 group "):
         holdout(data, np.arange(6), fraction=0.2, seed=0)
     with pytest.raises(DataError, match="share of 0 cannot be held out"):
         holdout(data, np.arange(6), fraction=0, seed=0)

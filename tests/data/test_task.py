@@ -76,8 +76,8 @@ def test_indicator_rows_keep_their_columns() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", None, "b"], "1 of 3 examples have no label: 1"),
-        ([1.0, float("nan"), 2.0], "1 of 3 examples have no label: 1"),
+        (["a", None, "b"], "examples without a label, 1 of 3: 1"),
+        ([1.0, float("nan"), 2.0], "examples without a label, 1 of 3: 1"),
         (["a", "a"], "all 2 examples have the label “a”"),
         (["a", "b", "c"], "every one of the 3 examples has a label of its own"),
         ([2.5, 2.5], "every target is 2.5"),

@@ -98,7 +98,7 @@ def _features(array: NDArray[Any]) -> list[NDArray[Any]]:
     wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(wrong):
         raise DataError(
-            f"{len(wrong):,} rows hold NaN or infinity: {few([f'row {row}' for row in wrong])}.",
+            f"NaN or infinity stands in {few([f'row {row}' for row in wrong])}.",
             "Fill the gaps or remove these rows.",
         )
     return list(values)

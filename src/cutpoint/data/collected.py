@@ -54,6 +54,11 @@ def few(items: Sequence[Any], limit: int = 5) -> str:
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit:,} more"
 
 
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: "1 group", "1,200 groups"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def split_name(text: str) -> str | None:
     """The split that a folder or a cell names ("Validation" is "val"), or None."""
     return _SPLIT_NAMES.get(text.strip().lower())

@@ -44,7 +44,7 @@ def read_folder(folder: Path, source: str) -> Collected:
         ignored += not_images
         rows += [(path, label, split) for path, label in found]
     if ignored:
-        notes.append(f"{ignored:,} files that are no images were ignored")
+        notes.append(f"files ignored because they are no images: {ignored:,}")
     return Collected(
         source=source,
         modality="image",
@@ -106,7 +106,7 @@ def _read_classes(room: Path, notes: list[str], root: Path) -> tuple[list[tuple[
     if empty:
         notes.append(f"folders without images were ignored: {few(empty)}")
     if loose_images:
-        notes.append(f"{len(loose_images):,} images outside of any class folder were ignored")
+        notes.append(f"images ignored because they lie outside of any class folder: {len(loose_images):,}")
     return rows, ignored
 
 
@@ -125,7 +125,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _raise_no_images(room: Path, loose_images: int, classes: int) -> None:
     if loose_images:
-        raise DataError(f"{room} holds {loose_images:,} images but no class subfolders.", _LAYOUT_HINT)
+        raise DataError(f"{room} holds images ({loose_images:,}) but no class subfolders.", _LAYOUT_HINT)
     if classes:
-        raise DataError(f"no images were found in the {classes:,} subfolders of {room}.", _LAYOUT_HINT)
+        raise DataError(f"no images were found in the subfolders of {room} ({classes:,}).", _LAYOUT_HINT)
     raise DataError(f"no images were found: {room} holds no class subfolders.", _LAYOUT_HINT)

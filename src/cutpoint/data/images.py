@@ -55,7 +55,7 @@ def open_image(source: Any, channels: int = 3) -> Image.Image:
     except Exception as problem:
         raise DataError(
             f"{describe(source)} cannot be read as an image: {reason_of(problem)}.",
-            "Replace or remove it; `cutpoint audit` lists every unreadable file of a data set.",
+            "Repair, replace or remove it.",
         ) from problem
 
 

@@ -101,7 +101,7 @@ def _check_share(quarantined: Sequence[Quarantined], total: int, max_unreadable:
     shown = few([f"{item.name} ({item.reason})" for item in quarantined])
     if len(quarantined) == total:
         raise DataError(
-            f"none of the {total:,} images can be read: {shown}.",
+            f"no image can be read: {shown}.",
             "Check that the files are images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM) and the paths right.",
         )
     raise DataError(

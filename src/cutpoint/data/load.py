@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +68,19 @@ def load_dataset(
     """
     collected = _collect(source, targets, input_column, target_column, group)
     check_labels(collected.labels, collected.names)
+    given = collected
     collected, keys, quarantined = _readable(collected, max_unreadable, on_progress)
+    lost = _lost(given, collected)
     labelled = label_targets(
         collected.labels,
         collected.names,
         kind=task,
         metric=metric,
-        labels_are_classes=collected.labels_are_classes and task is None,
+        labels_are_classes=collected.labels_are_classes,
     )
     groups = None if collected.groups is None else np.array(collected.groups, dtype=str)
     split = _split(collected, labelled.task, labelled.targets, groups, test_fraction, seed)
-    rows, notes = split.rows, list(collected.notes)
+    rows, notes = split.rows, [*collected.notes, *lost]
     if per_class is not None:
         rows, note = _few_per_class(labelled.task, labelled.targets, rows, per_class, seed)
         notes += note
@@ -155,7 +157,7 @@ def _with_groups(collected: Collected, group: str | Sequence[Any] | None) -> Col
             f"there are {len(collected.names):,} inputs but {len(groups):,} groups.",
             "Give one group an input.",
         )
-    return Collected(**{**collected.__dict__, "groups": groups})
+    return replace(collected, groups=groups)
 
 
 def _groups_by_pattern(names: Sequence[str], group: str) -> list[str]:
@@ -169,7 +171,7 @@ def _groups_by_pattern(names: Sequence[str], group: str) -> list[str]:
     if len(missed) == len(names):
         raise DataError(f"the group “{group}” is no column and matches no name, such as {names[0]}.", hint)
     if missed:
-        raise DataError(f"the group “{group}” does not match {len(missed):,} names: {few(missed)}.", hint)
+        raise DataError(f"the group “{group}” does not match some names: {few(missed)}.", hint)
     return [str(match[1] if pattern.groups else match[0]) for match in matches if match is not None]
 
 
@@ -179,6 +181,21 @@ def _readable(
     if collected.modality == "features":
         return collected, tuple(row_key(row) for row in collected.inputs), ()
     return inspect(collected, max_unreadable=max_unreadable, on_progress=on_progress)
+
+
+def _lost(given: Collected, readable: Collected) -> list[str]:
+    """Notes on classes that vanished with their unreadable files; an error where a whole split did."""
+    if given is readable:
+        return []
+    splits = sorted(set(given.splits or ()) - set(readable.splits or ()))
+    if splits:
+        raise DataError(
+            f"none of the {splits[0]} images can be read.",
+            "Repair them, or leave that split out of the data.",
+        )
+    before, after = ({label for label in rows.labels if isinstance(label, str)} for rows in (given, readable))
+    classes = sorted(before - after)
+    return [f"labels that vanish because none of their images can be read: {few(classes)}"] if classes else []
 
 
 @dataclass(frozen=True)
@@ -243,7 +260,7 @@ def _check_enough(task: Task, targets: NDArray[Any], where: str) -> None:
     if task.kind == "regression":
         if len(targets) < _LEAST_REGRESSION_ROWS:
             raise DataError(
-                f"{where} hold {len(targets)} examples.", f"Give at least {_LEAST_REGRESSION_ROWS}."
+                f"{where} are too few: {len(targets)}.", f"Give at least {_LEAST_REGRESSION_ROWS}."
             )
         return
     least = _LEAST_PER_CLASS if task.is_classification else 1
@@ -251,7 +268,7 @@ def _check_enough(task: Task, targets: NDArray[Any], where: str) -> None:
     poor = [f"{task.labels[number]} ({counts[number]})" for number in np.flatnonzero(counts < least)]
     if poor:
         raise DataError(
-            f"{where} hold too few examples of {len(poor):,} classes, fewer than {least}: {few(poor)}.",
+            f"{where} hold too few examples (fewer than {least}) of some classes: {few(poor)}.",
             "Add examples of these classes, or remove the classes.",
         )
 
@@ -284,7 +301,7 @@ def _duplicates(keys: Sequence[str], rows: dict[str, NDArray[np.int64]]) -> list
     train = {keys[row] for row in rows["train"]}
     shared = {name: sum(keys[row] in train for row in rows[name]) for name in rows if name != "train"}
     return [
-        f"{count:,} {name} examples have the same content as a training example"
+        f"{name} examples with the same content as a training example: {count:,}"
         for name, count in shared.items()
         if count
     ]
@@ -297,19 +314,20 @@ def _only_used_rows(dataset: Dataset) -> Dataset:
         return _with_matrix(dataset)
     place = np.full(len(dataset), -1, dtype=np.int64)
     place[used] = np.arange(len(used))
-    changes = {
-        "inputs": [dataset.inputs[row] for row in used],
-        "targets": dataset.targets[used],
-        "splits": {name: place[rows] for name, rows in dataset.splits.items()},
-        "keys": tuple(dataset.keys[row] for row in used),
-        "names": tuple(dataset.names[row] for row in used),
-        "groups": None if dataset.groups is None else dataset.groups[used],
-    }
-    return _with_matrix(Dataset(**{**dataset.__dict__, **changes}))
+    kept = replace(
+        dataset,
+        inputs=[dataset.inputs[row] for row in used],
+        targets=dataset.targets[used],
+        splits={name: place[rows] for name, rows in dataset.splits.items()},
+        keys=tuple(dataset.keys[row] for row in used),
+        names=tuple(dataset.names[row] for row in used),
+        groups=None if dataset.groups is None else dataset.groups[used],
+    )
+    return _with_matrix(kept)
 
 
 def _with_matrix(dataset: Dataset) -> Dataset:
     """Features as one 2-D array instead of a list of rows."""
     if dataset.modality != "features":
         return dataset
-    return Dataset(**{**dataset.__dict__, "inputs": np.stack([np.asarray(row) for row in dataset.inputs])})
+    return replace(dataset, inputs=np.stack([np.asarray(row) for row in dataset.inputs]))

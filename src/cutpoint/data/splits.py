@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.data.collected import few
+from cutpoint.data.collected import counted, few
 from cutpoint.errors import DataError
 from cutpoint.types import Dataset, Task
 
@@ -49,7 +49,7 @@ def hold_out_mask(
         units = np.arange(len(targets)) if groups is None else groups
         held = _hold_out_units(task, targets, units, fraction, random)
     if not held.any() or held.all():
-        what = f"{len(targets):,} examples" if groups is None else f"{len(np.unique(groups)):,} groups"
+        what = counted(len(targets), "example") if groups is None else counted(len(set(groups)), "group")
         raise DataError(
             f"a share of {fraction:g} cannot be held out of {what} so that every class stays in both parts.",
             "Add examples or groups, or give a test split of your own.",
@@ -86,7 +86,7 @@ def check_no_group_crosses(groups: NDArray[Any], splits: dict[str, Rows]) -> Non
     crossing = sorted(group for group, found in splits_of.items() if len(found) > 1)
     if crossing:
         raise DataError(
-            f"{len(crossing):,} groups stand in more than one of the given splits: {few(crossing)}.",
+            f"there are groups that stand in more than one of the given splits: {few(crossing)}.",
             "Move each group to one side, or give data without splits: a test part is held out by group.",
         )
 

@@ -69,7 +69,7 @@ def read_table(
     paths = [_path_text(value) for value in table.column(input_column).to_pylist()]
     notes = [f"images are in the column “{input_column}”, labels in “{target_column}”"]
     if len(set(paths)) < len(paths):
-        notes.append(f"{len(paths) - len(set(paths)):,} rows name a file that another row names as well")
+        notes.append(f"rows whose file an earlier row names as well: {len(paths) - len(set(paths)):,}")
     groups = None if group_column is None else _groups(table.column(group_column).to_pylist(), group_column)
     return Collected(
         source=source,
@@ -193,7 +193,7 @@ def _groups(cells: Sequence[Any], column: str) -> list[str]:
     ]
     if blank:
         raise DataError(
-            f"the group column “{column}” is blank in {len(blank):,} rows: {few(blank)}.",
+            f"the group column “{column}” is blank in {few(blank)}.",
             "Give each row a group (one of its own if it belongs to none).",
         )
     return [str(cell).strip() for cell in cells]

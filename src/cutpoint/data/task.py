@@ -82,7 +82,7 @@ def check_labels(labels: Sequence[Any], names: Sequence[str]) -> None:
     blank = [names[row] for row, label in enumerate(labels) if _is_blank(_plain(label))]
     if blank:
         raise DataError(
-            f"{len(blank):,} of {len(labels):,} examples have no label: {few(blank)}.",
+            f"examples without a label, {len(blank):,} of {len(labels):,}: {few(blank)}.",
             "Label them or remove them; in a multi-label column write [] where no label holds.",
         )
 
@@ -250,7 +250,7 @@ def _regression(cells: Sequence[Any], names: Sequence[str]) -> Labelled:
     wrong = [f"{names[row]} ({cells[row]})" for row, number in enumerate(numbers) if number is None]
     if wrong:
         raise DataError(
-            f"the task is regression, but {len(wrong):,} labels are no finite numbers: {few(wrong)}.",
+            f"the task is regression, but these labels are no finite numbers: {few(wrong)}.",
             "Correct them, or use the task multiclass.",
         )
     targets = np.array(numbers, dtype=np.float32)

@@ -87,7 +87,7 @@ def test_a_spike_of_validation_loss_that_comes_back_is_a_rate_too_high():
 
 
 def test_phases_are_told_apart():
-    """Augmentation lifts the training loss of a phase; a validation loss that jumps there is another thing."""
+    """Augmentation lifts the training loss of a phase; a validation loss that jumps is another thing."""
     head = _curve([0.8, 0.4, 0.3], [0.6, 0.5, 0.45])
     first, later = [0.9, 0.7, 0.6, 0.5, 0.5, 0.5], [0.45, 0.44, 0.43, 0.42, 0.42, 0.42]
 

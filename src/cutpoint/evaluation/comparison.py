@@ -8,8 +8,8 @@ ahead in at least 80 % of paired bootstrap resamples; it is eliminated when fewe
 What the rule costs and finds, in 4 000 simulated pairs each (accuracy near .8, one example in five decided
 otherwise, `min_gain` half a point; 40 / 150 / 450 examples). Two equal trials swap places with probability
 .17 / .18 / .19, at no loss but the dearer one's cost, and three in four of these swaps are announced as
-"likely, not proven". A true gain of five points is taken with probability .38 / .67 / .93, one of two points with .36
-at 150 and .52 at 450; either is eliminated in at most one case in twenty.
+"likely, not proven". A true gain of five points is taken with probability .38 / .67 / .93, one of two points
+with .36 at 150 and .52 at 450; either is eliminated in at most one case in twenty.
 """
 
 from __future__ import annotations

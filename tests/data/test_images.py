@@ -88,6 +88,14 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path, suffix: str) -> Non
     assert np.asarray(open_image(file, channels=1)).tolist() == [[0, 1, 128, 255]]
 
 
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_sixteen_bits_in_either_byte_order(tmp_path: Path, order: str) -> None:
+    image = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=order))
+    assert np.asarray(open_image(image, channels=1)).tolist() == [[0, 1, 128, 255]]
+    image.save(tmp_path / "deep.tif")
+    assert np.asarray(open_image(tmp_path / "deep.tif", channels=1)).tolist() == [[0, 1, 128, 255]]
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

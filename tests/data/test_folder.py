@@ -296,8 +296,9 @@ class TestFoldersThatCannotBeUsed:
             load_dataset(tmp_path / "y")
 
     def test_nothing_readable(self, tmp_path: Path) -> None:
-        (tmp_path / "a").mkdir()
-        (tmp_path / "a" / "0.png").write_bytes(b"")
+        for name in ("a/0.png", "a/1.png", "b/0.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
         with pytest.raises(DataError, match="no image can be read"):
             load_dataset(tmp_path, max_unreadable=1)
 
@@ -322,6 +323,8 @@ class TestFoldersThatCannotBeUsed:
             load_dataset(animals, targets=[1, 2])
         with pytest.raises(DataError, match="cannot be held out"):
             load_dataset(animals, test_fraction=1.5)
+        with pytest.raises(DataError, match="largest share of unreadable images cannot be 5"):
+            load_dataset(animals, max_unreadable=5)
         with pytest.raises(DataError, match="no task “ranking”"):
             load_dataset(animals, task="ranking")
 

@@ -16,7 +16,7 @@ from cutpoint.data.collected import Collected, few
 from cutpoint.data.folder import read_folder
 from cutpoint.data.inspect import Progress, inspect, row_key
 from cutpoint.data.splits import check_no_group_crosses, class_counts, hold_out_mask
-from cutpoint.data.task import check_labels, label_targets
+from cutpoint.data.task import Labelled, label_targets
 from cutpoint.errors import DataError
 from cutpoint.types import Dataset, Quarantined, Task
 
@@ -66,18 +66,14 @@ def load_dataset(
     Raises:
         DataError: Whatever is wrong with the data, with a hint at what to do.
     """
-    collected = _collect(source, targets, input_column, target_column, group)
-    check_labels(collected.labels, collected.names)
-    given = collected
-    collected, keys, quarantined = _readable(collected, max_unreadable, on_progress)
+    _check_shares(test_fraction, max_unreadable)
+    given = _collect(source, targets, input_column, target_column, group)
+    # Before the images are read, which may take minutes, so that wrong labels are told at once.
+    labelled = _label(given, task, metric)
+    collected, keys, quarantined = _readable(given, max_unreadable, on_progress)
     lost = _lost(given, collected)
-    labelled = label_targets(
-        collected.labels,
-        collected.names,
-        kind=task,
-        metric=metric,
-        labels_are_classes=collected.labels_are_classes,
-    )
+    if quarantined:
+        labelled = _label(collected, task, metric)
     groups = None if collected.groups is None else np.array(collected.groups, dtype=str)
     split = _split(collected, labelled.task, labelled.targets, groups, test_fraction, seed)
     rows, notes = split.rows, [*collected.notes, *lost]
@@ -101,6 +97,29 @@ def load_dataset(
         notes=tuple(notes),
     )
     return _only_used_rows(dataset)
+
+
+def _check_shares(test_fraction: float, max_unreadable: float) -> None:
+    if not 0 <= test_fraction < 1:
+        raise DataError(
+            f"a share of {test_fraction:g} cannot be held out for the test.",
+            "Use a number from 0 (none) to below 1, such as 0.2.",
+        )
+    if not 0 <= max_unreadable <= 1:
+        raise DataError(
+            f"the largest share of unreadable images cannot be {max_unreadable:g}.",
+            "Use a number from 0 to 1, such as 0.05.",
+        )
+
+
+def _label(collected: Collected, task: str | None, metric: str | None) -> Labelled:
+    return label_targets(
+        collected.labels,
+        collected.names,
+        kind=task,
+        metric=metric,
+        labels_are_classes=collected.labels_are_classes,
+    )
 
 
 def _collect(

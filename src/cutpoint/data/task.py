@@ -61,7 +61,7 @@ def label_targets(
     if kind is not None and kind not in get_args(TaskKind):
         raise DataError(f"there is no task “{kind}”.", f"Use one of {', '.join(get_args(TaskKind))}.")
     cells = [_plain(label) for label in labels]
-    check_labels(cells, names)
+    _check_labels(cells, names)
     if kind is None:
         kind = "multiclass" if labels_are_classes else _infer(cells)
         if kind == "multiclass" and len({_text(cell) for cell in cells}) == 2:
@@ -77,9 +77,8 @@ def label_targets(
     return labelled
 
 
-def check_labels(labels: Sequence[Any], names: Sequence[str]) -> None:
-    """Raise a DataError that lists the rows without a label, or with a NaN or infinite one."""
-    blank = [names[row] for row, label in enumerate(labels) if _is_blank(_plain(label))]
+def _check_labels(labels: Sequence[Any], names: Sequence[str]) -> None:
+    blank = [names[row] for row, label in enumerate(labels) if _is_blank(label)]
     if blank:
         raise DataError(
             f"examples without a label, {len(blank):,} of {len(labels):,}: {few(blank)}.",

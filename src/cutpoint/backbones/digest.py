@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import xxhash
-from torch import nn
+from torch import Tensor, nn
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -18,11 +20,15 @@ def weights_digest(module: nn.Module) -> str:
     Returns:
         32 hexadecimal digits: xxh3-128 over names (sorted), dtypes, shapes and bytes.
     """
-    state = module.state_dict()
+    return tensors_digest(module.state_dict())
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """The same for any named tensors."""
     digest = xxhash.xxh3_128()
-    for name in sorted(state):
-        tensor = state[name]
+    for name in sorted(tensors):
+        tensor = tensors[name]
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(content.numpy()))
+        digest.update(content.numpy().data)
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
-from cutpoint.backbones.order import blocks_from_groups, call_order, example_inputs
+from cutpoint.backbones.order import blocks_from_groups, example_inputs, watch_calls
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
@@ -248,19 +248,21 @@ def _blocks_and_width(module: Any, preprocessing: ImagePreprocessing) -> tuple[t
 
     inputs = example_inputs((preprocessing.channels, *preprocessing.size), 1)
     try:
-        calls, output = call_order(module, inputs)
+        calls = watch_calls(module, inputs)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise BackboneError(
             f"The network does not run on {preprocessing.size[0]} × {preprocessing.size[1]} pixels: {error}",
             "leave the image size out, or choose one that the architecture allows",
         ) from error
-    if output.ndim != 2:
+    if calls.output.ndim != 2:
         raise BackboneError(
-            f"The network gives features of shape {tuple(output.shape)} instead of one row an image.",
+            f"The network gives features of shape {tuple(calls.output.shape)} instead of one row an image.",
             "choose a pooling in timm_kwargs (global_pool)",
         )
     groups = group_parameters(module, module.group_matcher(coarse=False))
-    return blocks_from_groups(module, groups.values(), calls), int(output.shape[1])
+    return blocks_from_groups(module, [("", names) for names in groups.values()], calls), int(
+        calls.output.shape[1]
+    )
 
 
 def _preprocessing(configuration: Mapping[str, Any], image_size: int | None) -> ImagePreprocessing:

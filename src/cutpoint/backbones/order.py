@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -32,17 +33,32 @@ def inference(module: nn.Module) -> Iterator[None]:
             child.training = mode
 
 
-def call_order(module: nn.Module, inputs: Tensor) -> tuple[tuple[str, ...], Tensor]:
-    """Names of the submodules in the order in which they finish, and the network's output.
+@dataclass(frozen=True)
+class Calls:
+    """What one forward pass showed.
+
+    Attributes:
+        finish: Module path → position in the order in which the modules finished; only those that ran.
+        result: Module path → which object it put out: a wrapper puts out the very object of its child.
+        output: What the network put out.
+    """
+
+    finish: Mapping[str, int]
+    result: Mapping[str, int]
+    output: Tensor
+
+
+def watch_calls(module: nn.Module, inputs: Tensor) -> Calls:
+    """Run the network once in inference mode and note which submodules ran, and in which order.
 
     Args:
-        module: The network; one forward pass in inference mode is run.
+        module: The network.
         inputs: (B, channels, height, width).
     """
-    finished: list[str] = []
+    outputs: dict[str, object] = {}
 
-    def note(name: str, *_: object) -> None:
-        finished.append(name)
+    def note(name: str, *arguments: object) -> None:
+        outputs[name] = arguments[-1]
 
     hooks = [
         child.register_forward_hook(partial(note, name)) for name, child in module.named_modules() if name
@@ -53,11 +69,15 @@ def call_order(module: nn.Module, inputs: Tensor) -> tuple[tuple[str, ...], Tens
     finally:
         for hook in hooks:
             hook.remove()
-    return tuple(finished), output
+    return Calls(
+        finish={name: position for position, name in enumerate(outputs)},
+        result={name: id(result) for name, result in outputs.items()},
+        output=output,
+    )
 
 
 def blocks_from_groups(
-    module: nn.Module, groups: Iterable[Sequence[str]], calls: Sequence[str]
+    module: nn.Module, groups: Iterable[tuple[str, Sequence[str]]], calls: Calls
 ) -> tuple[Block, ...]:
     """Blocks in the order of execution from groups of parameter names.
 
@@ -67,13 +87,15 @@ def blocks_from_groups(
 
     Args:
         module: The network.
-        groups: Names of parameters, lowest layers first; the groups do not overlap.
-        calls: `call_order` of the module.
+        groups: A module path that holds the whole group (empty if none is known) and the names of its
+            parameters, lowest layers first; the groups do not overlap.
+        calls: `watch_calls` of the module.
     """
-    finish = {name: position for position, name in enumerate(calls)}
+    finish = calls.finish
     blocks: list[Block] = []
-    for number, group in enumerate(groups):
-        parts = sorted(_maximal_parts(module, set(group)), key=lambda part: finish.get(part, -1))
+    for number, (root, group) in enumerate(groups):
+        found = _maximal_parts(module.get_submodule(root), set(group), calls, root)
+        parts = sorted(found, key=lambda part: finish.get(part, -1))
         together = number == 0 or len({name.split(".")[0] for name in group}) == 1
         for members in [parts] if together else _split(module, parts):
             if members[-1] in finish:
@@ -107,27 +129,28 @@ def _belongs(name: str, member: str) -> bool:
     return name == member or name.startswith(f"{member}.")
 
 
-def _maximal_parts(module: nn.Module, group: set[str], path: str = "") -> list[str]:
-    """The largest submodules, and the bare parameters, that lie wholly in the group."""
+def _maximal_parts(module: nn.Module, group: set[str], calls: Calls, path: str = "") -> list[str]:
+    """The largest submodules that ran, and the bare parameters, that lie wholly in the group."""
     parts: list[str] = []
     prefix = f"{path}." if path else ""
     owned = {prefix + name for name, _ in module.named_parameters(remove_duplicate=False)}
-    if path and owned and owned <= group:
-        return [_innermost(module, path)]
+    if path in calls.finish and owned <= group:
+        return [_innermost(module, path, calls)]
     parts += [prefix + name for name, _ in module.named_parameters(recurse=False) if prefix + name in group]
     for name, child in module.named_children():
         if any(_belongs(parameter, prefix + name) for parameter in group):
-            parts += _maximal_parts(child, group, prefix + name)
+            parts += _maximal_parts(child, group, calls, prefix + name)
     return parts
 
 
-def _innermost(module: nn.Module, path: str) -> str:
-    """Walk down through wrappers around a single composite child: a stage of one block is that block."""
-    while not list(module.parameters(recurse=False)):
-        holders = [(name, child) for name, child in module.named_children() if list(child.parameters())]
-        if len(holders) != 1 or not list(holders[0][1].children()):
-            break
-        path, module = f"{path}.{holders[0][0]}", holders[0][1]
+def _innermost(module: nn.Module, path: str, calls: Calls) -> str:
+    """Walk down through wrappers around a single composite part: a stage of one block is that block."""
+    owned = len(list(module.parameters()))
+    for name, child in module.named_modules():
+        inner = f"{path}.{name}"
+        same = len(list(child.parameters())) == owned and list(child.children())
+        if name and same and calls.result.get(inner) == calls.result[path]:
+            return _innermost(child, inner, calls)
     return path
 
 

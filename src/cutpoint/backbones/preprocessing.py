@@ -85,9 +85,13 @@ def _crop_centre(image: Image.Image, preprocessing: ImagePreprocessing) -> Image
     height, width = preprocessing.size
     if image.size == (width, height):
         return image
-    top, left = image.height - height, image.width - width
-    if preprocessing.crop_rounding == "down":
-        top, left = top // 2, left // 2
-    else:
-        top, left = round(top / 2), round(left / 2)
+    top = _margin(image.height - height, preprocessing.crop_rounding)
+    left = _margin(image.width - width, preprocessing.crop_rounding)
     return image.crop((left, top, left + width, top + height))
+
+
+def _margin(spare: int, rounding: str) -> int:
+    """Pixels before the crop, of that many spare ones; negative where the picture is too small."""
+    if rounding == "down":
+        return spare // 2
+    return round(spare / 2) if spare >= 0 else -(-spare // 2)

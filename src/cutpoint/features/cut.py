@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Backbone, Block
+from cutpoint.backbones.inputs import prepared_shape
 from cutpoint.backbones.order import block_parameters, example_inputs, inference
 from cutpoint.errors import BackboneError
 
@@ -261,7 +262,7 @@ def valid_cuts(backbone: Backbone) -> CutReport:
 
 def _try_cuts(backbone: Backbone) -> CutReport:
     module, blocks = backbone.module, backbone.blocks
-    shape = (backbone.preprocessing.channels, *backbone.preprocessing.size)
+    shape, _ = prepared_shape(backbone.preprocessing)
     recording = Recording(module, blocks, shape)
     dropped: dict[str, str] = {}
     with inference(module):

@@ -352,7 +352,7 @@ def binary() -> Result:
         test=_score(0.93, 60, "balanced_accuracy"),
         confusion=_confusion(labels, 30),
         verdict=Verdict(text="Ship the probe.", ship="Ship the probe.", dearer="", flip=""),
-        seconds=31.0,
+        seconds=48.0,
         run="runs/boards",
     )
 
@@ -381,6 +381,20 @@ def regression() -> Result:
         verdict=Verdict(text="Ship the linear model.", ship="", dearer="", flip=""),
         seconds=1.2,
         run="runs/numbers",
+    )
+
+
+def regression_by_error() -> Result:
+    """Less is better: the dearer trial has the smaller error."""
+
+    def trial(name: str, error: float, seconds: float) -> Trial:
+        score = Score(metric="mae", value=error, low=error - 0.2, high=error + 0.3, n=80)
+        cost = Cost(seconds=seconds, trainable_parameters=11, total_parameters=11, stored_bytes=900)
+        return Trial(id=name, regime=name, backbone="none", status="finished", validation=score, cost=cost)
+
+    trials = (trial("linear", 3.1, 0.04), trial("mlp-head", 2.2, 1.3), trial("wide-head", 2.9, 4.0))
+    return regression().model_copy(
+        update={"task": Task(kind="regression", metric="mae"), "trials": trials, "winner": "mlp-head"}
     )
 
 

@@ -6,11 +6,13 @@ import random
 import re
 from itertools import combinations
 
+import pytest
 import sample_result
 from matplotlib.transforms import Bbox
 
 from cutpoint.reports import draw
-from cutpoint.reports.facts import efficient_front, labels_of, reference_of
+from cutpoint.reports.facts import efficient_front, gain_over, labels_of, reference_of
+from cutpoint.reports.front import PANELS, front_chart
 from cutpoint.types import Score, Trial
 
 
@@ -27,9 +29,31 @@ def test_labels_are_as_short_as_they_can_be_and_unique() -> None:
     assert len(set(labels.values())) == len(labels)
 
 
+def test_trials_alike_in_everything_are_told_apart_by_id() -> None:
+    result = sample_result.binary()
+    twin = result.trials[1].model_copy(update={"id": "twin"})
+    labels = labels_of(result.model_copy(update={"trials": (*result.trials, twin)}))
+    assert labels["twin"] == "linear-probe · twin"
+
+
 def test_the_reference_is_the_probe_on_most_examples() -> None:
     reference = reference_of(sample_result.ten_classes())
     assert reference is not None and reference.id == "probe"
+
+
+def test_a_smaller_error_is_a_gain_and_stands_higher() -> None:
+    result = sample_result.regression_by_error()
+    linear, head, _ = result.trials
+    gain = gain_over(result, head, reference_of(result))
+    assert reference_of(result) == linear
+    assert gain is not None and gain.value == pytest.approx(0.9)
+    chart = front_chart(result, PANELS[0], 500, 300)
+    assert chart is not None
+    heights = {
+        label: float(re.search(rf' y="([\d.]+)"[^>]*>{label}</text>', chart).group(1))
+        for label in ("linear", "mlp-head", "wide-head")
+    }
+    assert heights["mlp-head"] < heights["wide-head"] < heights["linear"]  # SVG counts from the top
 
 
 def test_labels_of_crowded_points_do_not_overlap() -> None:

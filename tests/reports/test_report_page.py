@@ -24,6 +24,7 @@ SAMPLES = {
     "ten": sample_result.ten_classes,
     "binary": sample_result.binary,
     "regression": sample_result.regression,
+    "error": sample_result.regression_by_error,
     "interrupted": sample_result.interrupted,
     "many": sample_result.many_classes,
 }

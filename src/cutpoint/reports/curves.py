@@ -21,10 +21,12 @@ def layer_chart(
         axes.plot(
             depth, [row.score for row in rows], color=draw.BLUE, marker="o", markersize=5, linewidth=1.8
         )
-        best = max(rows, key=lambda row: row.score)
+        sign = format.direction(metric)
+        best = max(rows, key=lambda row: sign * row.score)
         axes.plot(best.index, best.score, marker="o", markersize=9, color=draw.BLUE, linestyle="none")
         axes.set_xlim(0.4, max(depth) + 0.6)
         axes.margins(y=0.16)
+        axes.yaxis.set_inverted(sign < 0)
         axes.annotate(
             f"best {format.value(best.score, metric)}",
             (best.index, best.score),
@@ -33,7 +35,6 @@ def layer_chart(
             ha="right" if best.index > max(depth) * 0.8 else "center",
             fontsize=10,
             zorder=6,
-            bbox={"facecolor": draw.PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.5},
         )
         _mark_cut(axes, cut, max(depth))
         _name_blocks(axes, rows)

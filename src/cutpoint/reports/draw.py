@@ -158,7 +158,7 @@ def _badness(
         1e6 * outside
         + 1e4 * sum(_shared_area(padded, other) for other in written)
         + 3.0 * sum(_shared_area(box, other) for other in marks)
-        + 0.1 * sum(_shared_area(box, other) for other in lines)
+        + 0.6 * sum(_shared_area(box, other) for other in lines)
         + _gap(point, box)
     )
 

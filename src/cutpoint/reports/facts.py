@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cutpoint.reports import format
 from cutpoint.types import Comparison, Cost, Result, Score, Trial
 
 STATUS_WORDS = {
@@ -23,7 +24,7 @@ class Gain:
     """A trial's gain over the reference trial.
 
     Attributes:
-        value: Difference of the scores, in the metric's unit.
+        value: How much better the score is, in the metric's unit.
         p_positive: P(gain > 0) from the paired bootstrap; None where the two were never compared.
     """
 
@@ -91,9 +92,9 @@ def block_count(result: Result, trial: Trial) -> int | None:
 
 
 def labels_of(result: Result) -> dict[str, str]:
-    """Trial id → the shortest label that tells it from the others: regime, then cut, backbone, seed."""
+    """Trial id → the shortest label that tells it from the others: regime, then cut, backbone, seed, id."""
     labels = {trial.id: trial.regime for trial in result.trials}
-    for detail in (_cut_detail, _backbone_detail, _seed_detail):
+    for detail in (_cut_detail, _backbone_detail, _seed_detail, _id_detail):
         groups: dict[str, list[Trial]] = {}
         for trial in result.trials:
             groups.setdefault(labels[trial.id], []).append(trial)
@@ -118,7 +119,7 @@ def trained_in_words(result: Result, trial: Trial) -> str:
 
 
 def efficient_front(points: Iterable[tuple[str, float, float]]) -> list[str]:
-    """Ids of the points (id, cost, score) that no cheaper point equals or beats, cheapest first."""
+    """Ids of the points (id, cost, goodness) that no cheaper point equals or beats, cheapest first."""
     front: list[str] = []
     best = -math.inf
     for name, _, height in sorted(points, key=lambda point: (point[1], -point[2])):
@@ -141,7 +142,7 @@ def _known_seconds(trial: Trial) -> float:
 def _difference(found: Score | None, base: Score | None) -> Gain | None:
     if found is None or base is None:
         return None
-    return Gain(found.value - base.value, None)
+    return Gain(format.direction(found.metric) * (found.value - base.value), None)
 
 
 def _cut_detail(trial: Trial) -> str:
@@ -154,3 +155,7 @@ def _backbone_detail(trial: Trial) -> str:
 
 def _seed_detail(trial: Trial) -> str:
     return f" · seed {trial.seed}"
+
+
+def _id_detail(trial: Trial) -> str:
+    return f" · {trial.id}"

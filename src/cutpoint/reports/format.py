@@ -6,24 +6,35 @@ import math
 import re
 from collections.abc import Sequence
 
+from cutpoint.evaluation.metrics import METRICS
 from cutpoint.types import Score
 
 ABSENT = "–"
 _MINUS = "\u2212"
-_NATURAL_UNITS = frozenset({"r2", "mae", "rmse", "mse", "log_loss", "nll", "brier", "spearman", "pearson"})
-"""Metrics that are not a share of the examples and so are not written as percent."""
+_NAMES = {
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "spearman": "rank correlation",
+    "f1_macro": "F1, mean over classes",
+    "f1_micro": "F1",
+    "roc_auc": "ROC AUC",
+}
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric lies in 0…1 and reads naturally as percent."""
-    return metric.removeprefix("negative_") not in _NATURAL_UNITS
+    """Whether a metric lies in 0…1 and reads naturally as percent; a user's own metric does not."""
+    return metric in METRICS and METRICS[metric].share
+
+
+def direction(metric: str) -> int:
+    """1 where a greater value is better, -1 for errors and losses."""
+    return -1 if metric in METRICS and not METRICS[metric].greater_is_better else 1
 
 
 def metric_name(metric: str) -> str:
     """The metric as words: "balanced_accuracy" → "balanced accuracy"."""
-    return {"r2": "R²", "mae": "mean absolute error", "rmse": "root mean squared error"}.get(
-        metric, metric.replace("_", " ")
-    )
+    return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def value(number: float, metric: str) -> str:

@@ -55,29 +55,39 @@ def front_chart(result: Result, panel: Panel, width: float, height: float) -> st
     if not trials:
         return None
     points = [(trial.id, float(panel.cost(trial) or 0), _height(trial)) for trial in trials]
-    floor = _floor([point[2] for point in points])
+    sign = format.direction(result.task.metric)
+    low = below_scale(result)
     with draw.canvas(f"front-{panel.name}", width, height) as (figure, axes):
-        finished = {trial.id for trial in trials if trial.status == "finished"}
-        front = efficient_front(point for point in points if point[0] in finished)
-        _draw_front(axes, [point for point in points if point[0] in front])
-        for trial, (_, cost, height_) in zip(trials, points, strict=True):
-            if height_ >= floor:
-                _draw_point(axes, trial, cost, height_, is_winner=trial.id == result.winner)
         _set_axes(axes, panel, points, trials)
-        _set_heights(axes, floor, trials)
-        points = [_onto_chart(axes, point) for point in points]
+        _set_heights(axes, [trial for trial in trials if trial.id not in low] or trials, sign)
+        finished = {trial.id for trial in trials if trial.status == "finished"}
+        front = efficient_front((name, cost, sign * y) for name, cost, y in points if name in finished)
+        points = [_at_edge(axes, point) if point[0] in low else point for point in points]
+        _draw_front(axes, [point for point in points if point[0] in front])
+        for trial, (_, cost, y) in zip(trials, points, strict=True):
+            _draw_point(
+                axes, trial, cost, y, is_winner=trial.id == result.winner, to_scale=trial.id not in low
+            )
         figure.draw_without_rendering()
         labels = labels_of(result)
         draw.place_labels(
             axes,
             [
-                (cost, height_, _label(labels[trial.id], trial, floor))
-                for trial, (_, cost, height_) in zip(trials, points, strict=True)
+                (cost, y, _label(labels[trial.id], trial, trial.id not in low))
+                for trial, (_, cost, y) in zip(trials, points, strict=True)
             ],
             bold=next((row for row, point in enumerate(points) if point[0] == result.winner), None),
             lines=_bars(axes, trials, points) + _front_boxes(axes, points, front),
         )
         return draw.to_svg(figure, _description(panel, trials))
+
+
+def below_scale(result: Result) -> set[str]:
+    """Ids of the trials so far below the others that they are marked at the lower edge, not to scale."""
+    trials = scored(result)
+    sign = format.direction(result.task.metric)
+    floor = _floor([sign * _height(trial) for trial in trials]) if trials else 0.0
+    return {trial.id for trial in trials if sign * _height(trial) < floor}
 
 
 def _height(trial: Trial) -> float:
@@ -98,14 +108,17 @@ def _draw_front(axes: Axes, points: list[tuple[str, float, float]]) -> None:
     )
 
 
-def _draw_point(axes: Axes, trial: Trial, cost: float, height: float, *, is_winner: bool) -> None:
+def _draw_point(
+    axes: Axes, trial: Trial, cost: float, height: float, *, is_winner: bool, to_scale: bool
+) -> None:
     assert trial.validation is not None
     colour = draw.ORANGE if is_winner else draw.BLUE
-    axes.vlines(cost, trial.validation.low, trial.validation.high, color=colour, linewidth=1.4, zorder=3)
+    if to_scale:
+        axes.vlines(cost, trial.validation.low, trial.validation.high, color=colour, linewidth=1.4, zorder=3)
     axes.plot(
         cost,
         height,
-        marker="D" if is_winner else "o",
+        marker="v" if not to_scale else "D" if is_winner else "o",
         markersize=9 if is_winner else 7,
         markerfacecolor=colour if trial.status == "finished" else draw.PAPER,
         markeredgecolor=colour,
@@ -142,26 +155,22 @@ def _floor(heights: list[float]) -> float:
     return least if best > least > min(heights) else min(heights)
 
 
-def _set_heights(axes: Axes, floor: float, trials: list[Trial]) -> None:
-    scores = [trial.validation for trial in trials if trial.validation and trial.validation.value >= floor]
-    low = min(score.low for score in scores)
-    high = max(score.high for score in scores)
-    room = 0.12 * (high - low) or 0.01
-    axes.set_ylim(low - 2 * room, high + room)
+def _set_heights(axes: Axes, trials: list[Trial], sign: int) -> None:
+    """Limits that hold every interval; the better end is on top, also where less is better."""
+    scores = [trial.validation for trial in trials if trial.validation]
+    worst = min(min(sign * score.low, sign * score.high) for score in scores)
+    best = max(max(sign * score.low, sign * score.high) for score in scores)
+    room = 0.12 * (best - worst) or 0.01
+    axes.set_ylim(sign * (worst - 2 * room), sign * (best + room))
 
 
-def _onto_chart(axes: Axes, point: tuple[str, float, float]) -> tuple[str, float, float]:
-    """A trial below the chart is shown by an arrow at its lower edge."""
+def _at_edge(axes: Axes, point: tuple[str, float, float]) -> tuple[str, float, float]:
     bottom, top = axes.get_ylim()
-    if point[2] >= bottom:
-        return point
-    edge = bottom + 0.03 * (top - bottom)
-    axes.plot(point[1], edge, marker="v", markersize=8, color=draw.BLUE, linestyle="none", zorder=4)
-    return (point[0], point[1], edge)
+    return (point[0], point[1], bottom + 0.03 * (top - bottom))
 
 
-def _label(label: str, trial: Trial, floor: float) -> str:
-    return label if _height(trial) >= floor else f"{label}: {format.score(trial.validation)}"
+def _label(label: str, trial: Trial, to_scale: bool) -> str:
+    return label if to_scale else f"{label}: {format.score(trial.validation)}"
 
 
 def _bars(axes: Axes, trials: list[Trial], points: list[tuple[str, float, float]]) -> list[Bbox]:
@@ -170,7 +179,7 @@ def _bars(axes: Axes, trials: list[Trial], points: list[tuple[str, float, float]
         assert trial.validation is not None
         x, low = axes.transData.transform((cost, trial.validation.low))
         _, high = axes.transData.transform((cost, trial.validation.high))
-        boxes.append(Bbox.from_extents(x - 2, low, x + 2, high))
+        boxes.append(Bbox.from_extents(x - 2, min(low, high), x + 2, max(low, high)))
     return boxes
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from cutpoint.reports import confusion, facts, format
 from cutpoint.reports.curves import layer_chart, learning_chart
-from cutpoint.reports.front import PANELS, front_chart
+from cutpoint.reports.front import PANELS, below_scale, front_chart
 from cutpoint.reports.stack import stack_of
 from cutpoint.types import Comparison, Cost, Finding, Mistake, Result, Trial
 
@@ -37,6 +37,7 @@ class TrialRow:
     comparison: Comparison | None
     known: Cost
     is_reference: bool
+    only_head: bool
     ships: bool
 
 
@@ -89,6 +90,8 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "reference_is_probe": reference is not None and facts.is_probe(reference),
         "findings": _findings(result),
         "stack": stack_of(result),
+        "any_unfinished": any(trial.status != "finished" for trial in facts.scored(result)),
+        "any_below": bool(below_scale(result)),
         "fronts": _fronts(result),
         "scored": [rows[trial.id] for trial in facts.scored(result)],
         "not_finished": [rows[trial.id] for trial in facts.not_finished(result)],
@@ -120,6 +123,7 @@ def _row(result: Result, trial: Trial, reference: Trial | None) -> TrialRow:
         gain=facts.gain_over(result, trial, reference),
         comparison=facts.comparison_of(result, trial),
         known=facts.known_cost(trial),
+        only_head=trial.cut is not None and trial.cut == facts.block_count(result, trial),
         is_reference=reference is not None and trial.id == reference.id,
         ships=trial.id == result.winner,
     )

@@ -42,7 +42,7 @@ def result_text(result: Result) -> str:
 
 def _table(result: Result) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("trial", min_width=22, overflow="fold")
+    table.add_column("trial", width=22, overflow="fold")
     table.add_column(format.metric_name(result.task.metric) + " [95 % interval]", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("trained", justify="right", no_wrap=True)

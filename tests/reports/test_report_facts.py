@@ -81,6 +81,14 @@ def test_the_svg_of_a_label_is_escaped_and_never_read_as_mathematics() -> None:
     assert re.search(r'aria-label="says &quot;&lt;&amp;>&quot;"', svg)
 
 
+@pytest.mark.filterwarnings("error")
+def test_names_in_any_script_are_drawn_without_a_warning() -> None:
+    result = sample_result.regression()
+    trial = result.trials[0].model_copy(update={"regime": "線形 $x^$"})
+    chart = front_chart(result.model_copy(update={"trials": (trial,)}), PANELS[0], 500, 300)
+    assert chart is not None and "線形 $x^$</text>" in chart
+
+
 def test_a_trial_without_probe_still_has_a_reference() -> None:
     score = Score(metric="r2", value=0.1, low=0.0, high=0.2, n=5)
     trial = Trial(id="t", regime="linear", backbone="none", status="finished", validation=score)

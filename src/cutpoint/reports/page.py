@@ -181,7 +181,7 @@ def _curves(result: Result) -> list[Chart]:
 
 def _fits_in_words(trial: Trial) -> str:
     number = len(trial.curves)
-    return f"{number} fits, one for each fold" if number > 1 else "one fit"
+    return format.plural(number, "fold") if number > 1 else ""
 
 
 def _fits(labels: tuple[str, ...]) -> bool:

@@ -96,7 +96,7 @@ def _closing_lines(result: Result) -> list[Text]:
     if result.status == "interrupted":
         lines.append(Text("Interrupted: only finished trials count.", style="yellow"))
     if result.verdict is not None:
-        lines += [Text(line) for line in verdict_sentences(result)]
+        lines += [Text(line) for line in _verdict_sentences(result)]
     if result.test is not None:
         name = format.metric_name(result.test.metric)
         lines.append(
@@ -113,7 +113,7 @@ def _closing_lines(result: Result) -> list[Text]:
     return lines
 
 
-def verdict_sentences(result: Result) -> list[str]:
+def _verdict_sentences(result: Result) -> list[str]:
     """The verdict's sentences, each once: its text, then what the text left out."""
     verdict = result.verdict
     if verdict is None:

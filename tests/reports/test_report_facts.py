@@ -81,6 +81,23 @@ def test_the_svg_of_a_label_is_escaped_and_never_read_as_mathematics() -> None:
     assert re.search(r'aria-label="says &quot;&lt;&amp;>&quot;"', svg)
 
 
+def test_of_very_many_trials_only_the_front_and_the_winner_are_named() -> None:
+    result = sample_result.regression_by_error()
+    best = result.trials[1]
+    crowd = [best.model_copy(update={"id": f"t{i}", "regime": f"crowd-{i}"}) for i in range(20)]
+    poor = result.trials[2].model_copy(update={"id": "ships", "regime": "poor"})
+    trials = (result.trials[0], *crowd, poor)
+    chart = front_chart(result.model_copy(update={"trials": trials, "winner": "ships"}), PANELS[0], 1000, 400)
+    assert chart is not None
+    drawn = chart[: chart.index("</svg>")]
+    assert [name for name in ("linear", "crowd-0", "poor") if f">{name}</text>" in drawn] == [
+        "linear",
+        "crowd-0",
+        "poor",
+    ]
+    assert ">crowd-1</text>" not in drawn
+
+
 @pytest.mark.filterwarnings("error")
 def test_names_in_any_script_are_drawn_without_a_warning() -> None:
     result = sample_result.regression()

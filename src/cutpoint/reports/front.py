@@ -46,6 +46,8 @@ PANELS = (
 )
 
 
+MOST_NAMED = 16
+"""Points that can all carry a label."""
 _TIMES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 86400, 259200, 864000)
 
 
@@ -69,14 +71,12 @@ def front_chart(result: Result, panel: Panel, width: float, height: float) -> st
                 axes, trial, cost, y, is_winner=trial.id == result.winner, to_scale=trial.id not in low
             )
         figure.draw_without_rendering()
-        labels = labels_of(result)
+        named = _named(points, front, result.winner)
+        labels = _labels(result, low)
         draw.place_labels(
             axes,
-            [
-                (cost, y, _label(labels[trial.id], trial, trial.id not in low))
-                for trial, (_, cost, y) in zip(trials, points, strict=True)
-            ],
-            bold=next((row for row, point in enumerate(points) if point[0] == result.winner), None),
+            [(cost, y, labels[name]) for name, cost, y in named],
+            bold=next((row for row, point in enumerate(named) if point[0] == result.winner), None),
             lines=_bars(axes, trials, points) + _front_boxes(axes, points, front),
         )
         return draw.to_svg(figure, _description(panel, trials))
@@ -169,8 +169,22 @@ def _at_edge(axes: Axes, point: tuple[str, float, float]) -> tuple[str, float, f
     return (point[0], point[1], bottom + 0.03 * (top - bottom))
 
 
-def _label(label: str, trial: Trial, to_scale: bool) -> str:
-    return label if to_scale else f"{label}: {format.score(trial.validation)}"
+def _named(
+    points: list[tuple[str, float, float]], front: list[str], winner: str | None
+) -> list[tuple[str, float, float]]:
+    """The points that get a label: all, or where that would be a thicket, the front and the winner."""
+    if len(points) <= MOST_NAMED:
+        return points
+    return [point for point in points if point[0] in front or point[0] == winner]
+
+
+def _labels(result: Result, low: set[str]) -> dict[str, str]:
+    """Labels of the trials; those not drawn to scale carry their score."""
+    scores = {trial.id: format.score(trial.validation) for trial in result.trials if trial.id in low}
+    return {
+        name: f"{label}: {scores[name]}" if name in low else label
+        for name, label in labels_of(result).items()
+    }
 
 
 def _bars(axes: Axes, trials: list[Trial], points: list[tuple[str, float, float]]) -> list[Bbox]:

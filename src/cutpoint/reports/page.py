@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from cutpoint.reports import confusion, facts, format
 from cutpoint.reports.curves import layer_chart, learning_chart
-from cutpoint.reports.front import PANELS, below_scale, front_chart
+from cutpoint.reports.front import MOST_NAMED, PANELS, below_scale, front_chart
 from cutpoint.reports.stack import stack_of
 from cutpoint.types import Comparison, Cost, Finding, Mistake, Result, Trial
 
@@ -91,6 +91,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "findings": _findings(result),
         "stack": stack_of(result),
         "any_unfinished": any(trial.status != "finished" for trial in facts.scored(result)),
+        "only_front_named": len(facts.scored(result)) > MOST_NAMED,
         "any_below": bool(below_scale(result)),
         "fronts": _fronts(result),
         "scored": [rows[trial.id] for trial in facts.scored(result)],

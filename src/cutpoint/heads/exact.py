@@ -45,8 +45,9 @@ class ExactHead:
         head: Answers in logits (classes, labels) or in the units of the targets; standardisation is folded
             into its weights.
         strength: The inverse penalty C that was used.
-        path: (strength, mean held-out loss) for each strength tried; empty without cross-validation. The
-            loss is the log loss (summed over labels), or the squared error in units of the targets' variance.
+        path: (strength, mean held-out loss) for each strength tried, from strong to weak; empty without
+            cross-validation. It ends early where the loss rises twice in a row. The loss is the log loss
+            (summed over labels), or the squared error in units of the targets' variance.
         out_of_fold: (N, outputs) float32 predictions for each row by the fit that did not see it; None
             without cross-validation.
         folds: Number of inner folds; 0 without cross-validation.
@@ -78,8 +79,8 @@ def fit_exact(
         task: What is predicted.
         class_weights: (classes,) weight of each class's loss; for multi-label (labels,) weight of positives.
         strengths: Inverse penalties to try; by default eight, a decade apart.
-        inner_folds: Folds at most; fewer where there are fewer rows or groups. None where a class has a single
-            example: then the strength is `DEFAULT_STRENGTH`.
+        inner_folds: Folds at most; fewer where there are fewer rows or groups. Where a class has a single
+            example there are none, and the strength is `DEFAULT_STRENGTH`.
         groups: (N,) rows of one group are held out together.
         seed: Deals the rows to the folds.
 
@@ -179,6 +180,7 @@ class _Rows:
         """One problem for each column of masks (N, S)."""
         return newton.LogisticProblems(
             design=self.design,
+            rounded=self.design.float(),
             targets=self.columns,
             weights=masks[:, :, None] * self.weights[:, None, :],
             exclusive=self.task.kind == "multiclass",
@@ -260,6 +262,9 @@ def _logistic_path(rows: _Rows, folds: NDArray[np.int64], strengths: Sequence[fl
         total = rows.weights.mean(dim=1).sum()
         held_out = solution.logits[numbers, fold]
         tried.append(_Tried(strength, float(loss.sum() / total), held_out, solution.parameters[:, -1]))
+        # Weaker penalties overfit more and cost most: past the valley there is nothing to find.
+        if len(tried) > 2 and tried[-3].loss < tried[-2].loss < tried[-1].loss:
+            break
     return tried
 
 

@@ -10,7 +10,7 @@ then the Hessian is close to diagonal, and its diagonal is a preconditioner that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,12 +27,14 @@ class LogisticProblems:
 
     Attributes:
         design: (N, R) float64, orthogonal columns, the last one the constant 1 of the bias.
+        rounded: The same in float32: search directions need no more, and cost half.
         targets: (N, K) float64: one-hot classes, or 0/1 for independent labels.
         weights: (N, S, 1) or (N, S, K) float64: what each row counts in each problem; zero where held out.
         exclusive: Softmax over the K columns; otherwise K independent logistic regressions.
     """
 
     design: Tensor
+    rounded: Tensor
     targets: Tensor
     weights: Tensor
     exclusive: bool
@@ -50,7 +52,7 @@ class LogisticProblems:
 
     def select(self, chosen: Tensor) -> LogisticProblems:
         """The problems of those numbers alone."""
-        return LogisticProblems(self.design, self.targets, self.weights[:, chosen], self.exclusive)
+        return replace(self, weights=self.weights[:, chosen])
 
 
 @dataclass
@@ -103,25 +105,22 @@ class _NewtonStep:
         """The improved solution, and how far (S,) each problem's loss is expected to fall by it."""
         probabilities = self.problems.probabilities(at.logits)
         residual = self.weights * (probabilities - self.problems.targets.unsqueeze(1))
-        gradient = self._back(residual) + self.penalty * at.parameters
-        direction, slope = self._conjugate_gradients(probabilities, gradient)
+        gradient = _product(self.problems.design.T, residual) + self.penalty * at.parameters
+        direction = self._conjugate_gradients(probabilities.float(), gradient.float()).double()
+        slope = _product(self.problems.design, direction)
         decrement = -(gradient * direction).sum(dim=(0, 2))
         length = self._line_search(at, direction, slope, decrement)[:, None]
         improved = Solution(at.parameters + length * direction, at.logits + length * slope)
         return improved, decrement / 2
 
-    def _forth(self, parameters: Tensor) -> Tensor:
-        return (self.problems.design @ parameters.flatten(1)).view(-1, *parameters.shape[1:])
-
-    def _back(self, rows: Tensor) -> Tensor:
-        return (self.problems.design.T @ rows.flatten(1)).view(-1, *rows.shape[1:])
-
-    def _conjugate_gradients(self, probabilities: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Newton's direction (R, S, K) and its slope in the logits (N, S, K)."""
-        curvature = self.weights * probabilities * (1 - probabilities)
-        squares = self.problems.design.square().mean(dim=0)[:, None, None]
-        diagonal = squares * curvature.sum(dim=0) + self.penalty + 1e-12
-        direction, slope = torch.zeros_like(gradient), torch.zeros_like(probabilities)
+    def _conjugate_gradients(self, probabilities: Tensor, gradient: Tensor) -> Tensor:
+        """Newton's direction (R, S, K), in float32."""
+        design, weights, penalty = self.problems.rounded, self.weights.float(), self.penalty.float()
+        curvature = weights * probabilities * (1 - probabilities)
+        squares = design.square().mean(dim=0)[:, None, None]
+        diagonal = squares * curvature.sum(dim=0) + penalty + torch.finfo(torch.float32).tiny
+        weighted = weights * probabilities
+        direction = torch.zeros_like(gradient)
         residual = -gradient
         scaled = residual / diagonal
         search = scaled
@@ -129,22 +128,21 @@ class _NewtonStep:
         # Loose far from the optimum, tight near it: superlinear convergence without wasted products.
         goal = first * first.sqrt().clamp(max=0.25).square()
         for _ in range(_CONJUGATE_STEPS):
-            forth = self._forth(search)
-            bent = curvature * forth
+            forth = _product(design, search)
             if self.problems.exclusive:
-                mean = (probabilities * forth).sum(dim=2, keepdim=True)
-                bent = self.weights * probabilities * (forth - mean)
-            product = self._back(bent) + self.penalty * search
+                bent = weighted * (forth - (probabilities * forth).sum(dim=2, keepdim=True))
+            else:
+                bent = curvature * forth
+            product = _product(design.T, bent) + penalty * search
             length = _ratio(energy, _inner(search, product))
             direction = direction + length * search
-            slope = slope + length * forth
             residual = residual - length * product
             scaled = residual / diagonal
             previous, energy = energy, _inner(residual, scaled)
             if bool((energy <= goal).all()):
                 break
             search = scaled + _ratio(energy, previous) * search
-        return direction, slope
+        return direction
 
     def _line_search(self, at: Solution, direction: Tensor, slope: Tensor, decrement: Tensor) -> Tensor:
         """Halve the step of each problem until its objective falls enough (Armijo): (S,) lengths."""
@@ -165,10 +163,15 @@ class _NewtonStep:
         return loss + (self.penalty * parameters.square()).sum(dim=(0, 2)) / 2
 
 
+def _product(matrix: Tensor, stacked: Tensor) -> Tensor:
+    """One matrix product for all problems: (A, B) times (B, S, K)."""
+    return (matrix @ stacked.flatten(1)).view(-1, *stacked.shape[1:])
+
+
 def _inner(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(dim=(0, 2))[:, None]
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
     """A solved problem has nothing left to divide by; it stays where it is."""
-    return torch.where(below > 0, above / below.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+    return torch.where(below > 0, above / below.clamp_min(torch.finfo(below.dtype).tiny), 0.0)

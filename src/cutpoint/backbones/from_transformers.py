@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -61,8 +61,9 @@ def from_transformers(name_or_folder: str | Path, *, image_size: int | None = No
         raise unreachable(f"{_PREFIX}{name}")
     encoder, untrained = _load_encoder(name, local)
     processor = _load_processor(name, local)
-    preprocessing = _preprocessing(processor, image_size)
-    _check_preprocessing(preprocessing, processor, image_size)
+    own = _preprocessing(processor)
+    _check_preprocessing(own, processor)
+    preprocessing = _scaled(own, image_size)
     module = _pooled(encoder, without_pooler=untrained, any_size=image_size is not None)
     calls = _run_once(module, preprocessing)
     return Backbone(
@@ -257,12 +258,9 @@ def _group_of(name: str, lists: list[str]) -> str:
 # ------------------------------------------------------------------------------------------ preprocessing
 
 
-def _preprocessing(processor: Any, image_size: int | None) -> ImagePreprocessing:
+def _preprocessing(processor: Any) -> ImagePreprocessing:
     """The processor as a record; `_check_preprocessing` proves it."""
     resize, size = _sizes(processor)
-    if image_size is not None:
-        resize = resize * image_size // min(size) if isinstance(resize, int) else (image_size, image_size)
-        size = (image_size, image_size)
     channels = 3
     return ImagePreprocessing(
         size=size,
@@ -273,6 +271,20 @@ def _preprocessing(processor: Any, image_size: int | None) -> ImagePreprocessing
         std=tuple(processor.image_std) if processor.do_normalize else (1.0,) * channels,
         made_by=f"transformers.{type(processor).__name__}",
     )
+
+
+def _scaled(preprocessing: ImagePreprocessing, image_size: int | None) -> ImagePreprocessing:
+    """The same recipe for inputs of another size: what is cut off keeps its proportion."""
+    if image_size is None:
+        return preprocessing
+    short = min(preprocessing.size)
+    resize: int | tuple[int, int]
+    if isinstance(preprocessing.resize, int):
+        resize = preprocessing.resize * image_size // short
+    else:
+        height, width = preprocessing.resize
+        resize = (height * image_size // short, width * image_size // short)
+    return preprocessing.model_copy(update={"size": (image_size, image_size), "resize": resize})
 
 
 def _sizes(processor: Any) -> tuple[tuple[int, int] | int, tuple[int, int]]:
@@ -294,33 +306,19 @@ def _sizes(processor: Any) -> tuple[tuple[int, int] | int, tuple[int, int]]:
     )
 
 
-def _check_preprocessing(preprocessing: ImagePreprocessing, processor: Any, image_size: int | None) -> None:
+def _check_preprocessing(preprocessing: ImagePreprocessing, processor: Any) -> None:
     """Compare our pipeline with the processor's on noise of several sizes.
 
     Raises:
         BackboneError: They differ; no prediction is better than one on wrong pixels.
     """
-    overrides = {} if image_size is None else _overrides(preprocessing, processor)
     random = np.random.default_rng(0)
     for width, height in _TRIAL_SIZES:
         image = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        theirs = processor(image, return_tensors="np", **overrides)["pixel_values"][0]
+        theirs = processor(image, return_tensors="np")["pixel_values"][0]
         ours = normalise(preprocessing, torch.from_numpy(prepare(preprocessing, image))[None])[0].numpy()
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > _TOLERANCE:
             raise BackboneError(
                 f"The preprocessing of {type(processor).__name__} cannot be reproduced exactly.",
                 "choose another backbone, or wrap the network with from_module and state its preprocessing",
             )
-
-
-def _overrides(preprocessing: ImagePreprocessing, processor: Any) -> Mapping[str, Any]:
-    """The processor's own arguments for another size."""
-    height, width = preprocessing.size
-    if not getattr(processor, "do_center_crop", False):
-        size = dict(processor.size)
-        return {"size": {"height": height, "width": width} if "height" in size else {"shortest_edge": height}}
-    resize = preprocessing.resize
-    exact = (
-        {"shortest_edge": resize} if isinstance(resize, int) else {"height": resize[0], "width": resize[1]}
-    )
-    return {"size": exact, "crop_size": {"height": height, "width": width}}

@@ -317,22 +317,27 @@ def cut_position(backbone: Backbone, spec: int | str) -> int:
     Raises:
         BackboneError: Nothing fits; the hint lists the blocks.
     """
-    if isinstance(spec, int) or spec.strip().isdigit():
-        position = int(spec)
-        if 0 <= position <= len(backbone.blocks):
+    position = _numbered(backbone, spec)
+    if position is not None:
+        return position
+    for position, block in enumerate(backbone.blocks):
+        if any(_at_or_below(path, str(spec)) for path in (block.name, *block.members)):
             return position
-    else:
-        for position, block in enumerate(backbone.blocks):
-            if any(_at_or_below(path, spec) for path in (block.name, *block.members)):
-                return position
-        for position, block in enumerate(backbone.blocks):
-            if fnmatch.filter(block_parameters(backbone.module, block), spec):
-                return position
+    for position, block in enumerate(backbone.blocks):
+        if fnmatch.filter(block_parameters(backbone.module, block), str(spec)):
+            return position
     names = ", ".join(block.name for block in backbone.blocks)
     raise BackboneError(
         f"{backbone.name} has no cut {spec!r}.",
         f"a number from 0 to {len(backbone.blocks)}, a pattern over parameter names, or a block: {names}",
     )
+
+
+def _numbered(backbone: Backbone, spec: int | str) -> int | None:
+    """The number that a specification is; a block that is called like a number comes first."""
+    if isinstance(spec, str) and (not spec.isdigit() or spec in [block.name for block in backbone.blocks]):
+        return None
+    return int(spec) if 0 <= int(spec) <= len(backbone.blocks) else None
 
 
 def _at_or_below(path: str, spec: str) -> bool:

@@ -89,7 +89,6 @@ def test_of_very_many_trials_only_the_front_and_the_winner_are_named() -> None:
     trials = (result.trials[0], *crowd, poor)
     chart = front_chart(result.model_copy(update={"trials": trials, "winner": "ships"}), PANELS[0], 1000, 400)
     assert chart is not None
-    drawn = chart[: chart.index("</svg>")]
     assert [name for name in ("linear", "crowd-0", "poor") if f">{name}</text>" in chart] == [
         "linear",
         "crowd-0",

@@ -21,8 +21,6 @@ GRID = "#030405"
 PAPER = "#040506"
 BLUE = "#050607"
 ORANGE = "#060708"
-GREEN = "#070809"
-PURPLE = "#08090a"
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -30,10 +28,7 @@ _VARIABLES = {
     PAPER: "paper",
     BLUE: "blue",
     ORANGE: "orange",
-    GREEN: "green",
-    PURPLE: "purple",
 }
-SERIES = (BLUE, ORANGE, GREEN, PURPLE)
 
 _STYLE = {
     "font.family": "sans-serif",

@@ -46,8 +46,8 @@ class Chart:
     """An SVG with its title."""
 
     title: str
-    detail: str
     svg: Markup
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _fronts(result: Result) -> list[Chart]:
         wide = panel is PANELS[0]
         svg = front_chart(result, panel, 1000 if wide else 520, 430 if wide else 360)
         if svg is not None:
-            charts.append(Chart(panel.title, "", Markup(svg)))
+            charts.append(Chart(panel.title, Markup(svg)))
     return charts
 
 
@@ -167,7 +167,7 @@ def _layers(result: Result) -> list[Chart]:
         if rows:
             cut = winner.cut if winner and winner.backbone == backbone else None
             svg = layer_chart(backbone, rows, cut, result.task.metric, number=number)
-            charts.append(Chart(backbone, "", Markup(svg)))
+            charts.append(Chart(backbone, Markup(svg)))
     return charts
 
 
@@ -175,7 +175,7 @@ def _curves(result: Result) -> list[Chart]:
     labels = facts.labels_of(result)
     trained = [trial for trial in facts.cheapest_first(result.trials) if any(trial.curves)]
     return [
-        Chart(labels[trial.id], _fits_in_words(trial), Markup(learning_chart(trial, number)))
+        Chart(labels[trial.id], Markup(learning_chart(trial, number)), _fits_in_words(trial))
         for number, trial in enumerate(trained[:_MOST_CURVES])
     ]
 

@@ -112,6 +112,15 @@ def test_swin_is_pooled_over_space_although_its_channels_come_last() -> None:
     assert [rows.shape[1] for rows in pooled[:4]] == [96, 96, 96, 192]
 
 
+def test_a_cut_works_in_double_precision_and_channels_last() -> None:
+    backbone = from_timm("resnet10t", pretrained=False, image_size=32)
+    module = backbone.module.double()
+    inputs = _inputs(backbone, 2).double().contiguous(memory_format=torch.channels_last)
+    cut = _cut(backbone, 2)
+    with torch.no_grad():
+        assert torch.equal(cut.suffix(cut.prefix(inputs)), module(inputs))
+
+
 @pytest.mark.parametrize("name", ["mobilenetv2_035_tm", "mobilenetv2_100_coral"])
 def test_the_real_mobilenets_can_be_cut_everywhere(shared: Path, name: str) -> None:
     backbone = from_timm(shared / "weights" / name, image_size=96)

@@ -22,12 +22,9 @@ from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.inputs import prepared_shape
-from cutpoint.backbones.order import block_parameters, example_inputs, inference
+from cutpoint.backbones.order import block_parameters, inference
 from cutpoint.errors import BackboneError
-
-_BATCHES = (1, 2)
-"""Two batch sizes show which dimensions of an output grow with the batch."""
-
+from cutpoint.features.recording import BATCHES, Recording, at_or_below, noise_for
 
 _REPORTS: WeakKeyDictionary[Backbone, CutReport] = WeakKeyDictionary()
 
@@ -38,67 +35,6 @@ class _StopError(Exception):
     def __init__(self, output: Any) -> None:
         super().__init__()
         self.output = output
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A tensor leaf of an output: each dimension is fixed, or that many times the batch size."""
-
-    sizes: tuple[tuple[int, bool], ...]
-    dtype: torch.dtype
-
-    def placeholder(self, batch: int, like: Tensor) -> Tensor:
-        sizes = [size * batch if grows else size for size, grows in self.sizes]
-        dtype = like.dtype if self.dtype.is_floating_point else self.dtype
-        return torch.zeros(1, dtype=dtype, device=like.device).expand(sizes)
-
-    @property
-    def grows(self) -> bool:
-        return any(grows for _, grows in self.sizes)
-
-
-@dataclass(frozen=True)
-class _Output:
-    """What a module put out while it was watched: its structure, with a shape or a constant for each leaf."""
-
-    tree: pytree.TreeSpec
-    leaves: tuple[Any, ...]
-    overwritten: bool
-    """Whether later parts of the network write into the output."""
-
-    @property
-    def activation(self) -> int | None:
-        """Position of the only leaf that grows with the batch, or None where there is not exactly one."""
-        growing = [i for i, leaf in enumerate(self.leaves) if isinstance(leaf, _Shape) and leaf.grows]
-        return growing[0] if len(growing) == 1 else None
-
-    def filled(self, batch: int, like: Tensor, activation: Tensor | None = None) -> Any:
-        """The output again, with placeholders, or with the given activation in its place."""
-        leaves = [leaf.placeholder(batch, like) if isinstance(leaf, _Shape) else leaf for leaf in self.leaves]
-        if activation is not None and self.activation is not None:
-            leaves[self.activation] = activation.clone() if self.overwritten else activation
-        return pytree.tree_unflatten(leaves, self.tree)
-
-
-class Recording:
-    """What every part of the blocks puts out, from two watched forward passes over noise.
-
-    Attributes:
-        outputs: Module path → output, for modules that ran exactly once.
-        repeated: Module paths that ran more than once: their weights are shared between depths.
-        order: Module paths in the order in which they finished.
-    """
-
-    def __init__(self, module: nn.Module, blocks: Sequence[Block], shape: Sequence[int]) -> None:
-        paths = _watched(module, blocks)
-        small, large = (_watch(module, paths, shape, batch) for batch in _BATCHES)
-        self.order = tuple(dict.fromkeys(small))
-        self.repeated = frozenset(path for path, seen in small.items() if len(seen) > 1)
-        self.outputs: dict[str, _Output] = {
-            path: _describe(seen[0], large[path][0])
-            for path, seen in small.items()
-            if len(seen) == 1 and len(large.get(path, ())) == 1
-        }
 
 
 class Cut:
@@ -266,7 +202,7 @@ def _try_cuts(backbone: Backbone) -> CutReport:
     recording = Recording(module, blocks, shape)
     dropped: dict[str, str] = {}
     with inference(module):
-        examples = [example_inputs(shape, batch, seed=batch) for batch in _BATCHES]
+        examples = [noise_for(module, shape, batch, seed=batch) for batch in BATCHES]
         whole = [_features(module(example)) for example in examples]
         for frozen in range(1, len(blocks)):
             cut = Cut(module, blocks, frozen, shape, recording)
@@ -321,7 +257,7 @@ def cut_position(backbone: Backbone, spec: int | str) -> int:
     if position is not None:
         return position
     for position, block in enumerate(backbone.blocks):
-        if any(_at_or_below(path, str(spec)) for path in (block.name, *block.members)):
+        if any(at_or_below(path, str(spec)) for path in (block.name, *block.members)):
             return position
     for position, block in enumerate(backbone.blocks):
         if fnmatch.filter(block_parameters(backbone.module, block), str(spec)):
@@ -340,10 +276,6 @@ def _numbered(backbone: Backbone, spec: int | str) -> int | None:
     return int(spec) if 0 <= int(spec) <= len(backbone.blocks) else None
 
 
-def _at_or_below(path: str, spec: str) -> bool:
-    return path == spec or path.startswith(f"{spec}.")
-
-
 def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str:
     """Why the cut is not valid; empty if it is."""
     name = cut.blocks[cut.frozen_blocks - 1].name
@@ -354,7 +286,7 @@ def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str
     if cut.recording.outputs[name].activation is None:
         return "it puts out more than one tensor, or none, that grows with the batch"
     for example, expected in zip(examples, whole, strict=True):
-        noise = example_inputs(cut.shape, len(example), seed=len(example) + 100)
+        noise = noise_for(cut.module, cut.shape, len(example), seed=len(example) + 100)
         try:
             features = cut.recompose(cut.prefix(example), noise)
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
@@ -381,69 +313,6 @@ def _several_tensors(name: str) -> BackboneError:
     return BackboneError(
         f"The network cannot be cut after block {name!r}: it puts out several tensors.", "choose another cut"
     )
-
-
-def _watched(module: nn.Module, blocks: Sequence[Block]) -> tuple[str, ...]:
-    """The blocks' parts, and what has no weights and stands outside of them (activations, pooling).
-
-    The latter are silenced too: a rectifier that works in place cannot write into a placeholder, and pooling
-    one is wasted time.
-    """
-    members = [member for block in blocks for member in block.members]
-    return tuple(
-        path
-        for path, child in module.named_modules()
-        if path in members
-        or (
-            not list(child.children())
-            and not child.state_dict()
-            and not any(_at_or_below(path, member) for member in members)
-        )
-    )
-
-
-def _watch(
-    module: nn.Module, paths: Sequence[str], shape: Sequence[int], batch: int
-) -> dict[str, list[tuple[Any, bool]]]:
-    """Outputs of the named modules in one forward pass, in order, and whether each was written into later."""
-    seen: dict[str, list[tuple[Any, list[int]]]] = {}
-
-    def keep(path: str, *arguments: Any) -> None:
-        output = arguments[-1]
-        seen.setdefault(path, []).append((output, _versions(output)))
-
-    hooks = [module.get_submodule(path).register_forward_hook(partial(keep, path)) for path in paths]
-    try:
-        with inference(module):
-            module(example_inputs(shape, batch))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {
-        path: [(output, _versions(output) != versions) for output, versions in outputs]
-        for path, outputs in seen.items()
-    }
-
-
-def _versions(output: Any) -> list[int]:
-    """How often each tensor was written into."""
-    return [leaf._version for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
-
-
-def _describe(small: tuple[Any, bool], large: tuple[Any, bool]) -> _Output:
-    leaves, tree = pytree.tree_flatten(small[0])
-    others = pytree.tree_leaves(large[0])
-    return _Output(
-        tree, tuple(_leaf(*pair) for pair in zip(leaves, others, strict=True)), small[1] or large[1]
-    )
-
-
-def _leaf(small: Any, large: Any) -> Any:
-    """A shape for what grows with the batch, the value itself for everything else."""
-    if not isinstance(small, Tensor) or small.shape == large.shape:
-        return small
-    sizes = tuple((a, a != b) for a, b in zip(small.shape, large.shape, strict=True))
-    return _Shape(sizes, small.dtype)
 
 
 def _pooled(block: nn.Module, output: Any, batch: int) -> Tensor:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Modality = Literal["image", "features"]
 TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -115,6 +115,17 @@ class ImagePreprocessing(Record):
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+
+class VectorPreprocessing(Record):
+    """Inputs that become a vector: hand-made statistics of an image, or a row of numbers as given."""
+
+    kind: Literal["statistics", "vector"]
+    width: int
+    made_by: str = "cutpoint"
+
+
+Preprocessing = Annotated[ImagePreprocessing | VectorPreprocessing, Field(discriminator="kind")]
 
 
 class Provenance(Record):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
+from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance, VectorPreprocessing
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Backbone:
     reference: BackboneReference
     module: nn.Module
     blocks: tuple[Block, ...]
-    preprocessing: ImagePreprocessing
+    preprocessing: ImagePreprocessing | VectorPreprocessing
     width: int
     provenance: Provenance
     rebuild: Callable[[], nn.Module]

@@ -1,0 +1,42 @@
+"""Where a cut falls that is given by number, by name or by pattern."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.order import block_parameters
+from cutpoint.errors import BackboneError
+
+
+def cut_position(backbone: Backbone, spec: int | str) -> int:
+    """Number of frozen blocks that a cut means.
+
+    Args:
+        backbone: What is cut.
+        spec: A number of frozen blocks; the name of the first block that trains, or of a module that holds it
+            ("layer4"); or a pattern over parameter names ("*.attention.*"), whose first match trains.
+
+    Raises:
+        BackboneError: Nothing fits; the hint lists the blocks.
+    """
+    if isinstance(spec, int) or spec.strip().isdigit():
+        position = int(spec)
+        if 0 <= position <= len(backbone.blocks):
+            return position
+    else:
+        for position, block in enumerate(backbone.blocks):
+            if any(_at_or_below(path, spec) for path in (block.name, *block.members)):
+                return position
+        for position, block in enumerate(backbone.blocks):
+            if fnmatch.filter(block_parameters(backbone.module, block), spec):
+                return position
+    names = ", ".join(block.name for block in backbone.blocks)
+    raise BackboneError(
+        f"{backbone.name} has no cut {spec!r}.",
+        f"a number from 0 to {len(backbone.blocks)}, a pattern over parameter names, or a block: {names}",
+    )
+
+
+def _at_or_below(path: str, spec: str) -> bool:
+    return path == spec or path.startswith(f"{spec}.")

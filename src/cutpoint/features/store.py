@@ -1,0 +1,131 @@
+"""Arrays on disk, keyed by what they were computed from: the embedding cache.
+
+Every entry is KEY.npy (memory-mapped when read) and KEY.json (its description, size and checksum). The
+description is written last, so that a partial entry is none; an entry whose description or checksum does not fit
+is damaged or foreign, and is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import DTypeLike, NDArray
+
+FORMAT = 1
+DEFAULT_LIMIT = 20 << 30
+_CHUNK = 8 << 20
+
+
+def default_cache_folder() -> Path:
+    """$CUTPOINT_CACHE, else cutpoint/ in the user's cache folder."""
+    if named := os.environ.get("CUTPOINT_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutpoint"
+
+
+class ActivationCache:
+    """A folder of arrays under a size limit; the oldest-used entries make room for new ones.
+
+    Args:
+        folder: Created when the first array is written.
+        limit: Bytes of all entries together.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int = DEFAULT_LIMIT) -> None:
+        self.folder = folder or default_cache_folder()
+        self.limit = limit
+        self._verified: set[str] = set()
+
+    def fits(self, size: int) -> bool:
+        """Whether an array of that many bytes may be stored at all."""
+        return size <= self.limit
+
+    def read(self, description: Mapping[str, Any]) -> NDArray[Any] | None:
+        """The array of that description, memory-mapped read-only; None where there is no sound one."""
+        key = _key(description)
+        values, facts = self._paths(key)
+        try:
+            stated = json.loads(facts.read_text(encoding="utf-8"))
+            if stated["description"] != _plain(description) or stated["size"] != values.stat().st_size:
+                return None
+            if key not in self._verified and _checksum(values) != stated["checksum"]:
+                return None
+            array: NDArray[Any] = np.load(values, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self._verified.add(key)
+        os.utime(facts)
+        return array
+
+    def write(
+        self,
+        description: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        parts: Iterable[NDArray[Any]],
+    ) -> NDArray[Any]:
+        """Store an array that arrives in parts along its first axis; returns it memory-mapped read-only."""
+        key = _key(description)
+        values, facts = self._paths(key)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        facts.unlink(missing_ok=True)
+        self._make_room(int(np.prod(shape)) * np.dtype(dtype).itemsize, keep=key)
+        partial = values.with_name(f"{key}.{os.getpid()}.partial.npy")
+        try:
+            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
+            start = 0
+            for part in parts:
+                array[start : start + len(part)] = part
+                start += len(part)
+            array.flush()
+            partial.replace(values)
+        finally:
+            partial.unlink(missing_ok=True)
+        stated = {
+            "description": _plain(description),
+            "size": values.stat().st_size,
+            "checksum": _checksum(values),
+        }
+        draft = facts.with_suffix(f".{os.getpid()}.partial")
+        draft.write_text(json.dumps(stated, indent=1), encoding="utf-8")
+        draft.replace(facts)
+        self._verified.add(key)
+        stored: NDArray[Any] = np.load(values, mmap_mode="r", allow_pickle=False)
+        return stored
+
+    def _paths(self, key: str) -> tuple[Path, Path]:
+        return self.folder / f"{key}.npy", self.folder / f"{key}.json"
+
+    def _make_room(self, size: int, keep: str) -> None:
+        entries = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        used = sum(path.with_suffix(".npy").stat().st_size for path in entries if path.with_suffix(".npy").exists())
+        for facts in entries:
+            if used + size <= self.limit:
+                return
+            if facts.stem != keep and facts.with_suffix(".npy").exists():
+                used -= facts.with_suffix(".npy").stat().st_size
+                facts.unlink()
+                facts.with_suffix(".npy").unlink()
+
+
+def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **description}, sort_keys=True))
+    return plain
+
+
+def _key(description: Mapping[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(json.dumps(_plain(description), sort_keys=True).encode())
+
+
+def _checksum(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""A regime is data: phases (what trains, how fast, how long) × objective × initialisation and head.
+
+The training loop knows no regime by name; a new one is normally a row of `table.yaml` or a user's file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cutpoint.types import Record
+
+Augmentation = Literal["none", "crop", "flip", "randaugment"]
+
+
+class Phase(Record):
+    """One stretch of training with a fixed partition into frozen and trainable parts."""
+
+    train: int | str = "head"
+    """What trains: "head" · "all" · "cut" (the trial's cut) · a number of frozen blocks · a block's name (it and
+    all above) · a pattern over parameter names such as "*.attention.*"."""
+    solver: Literal["gradient", "exact"] = "gradient"
+    """"exact" solves the convex head on frozen features, its regularisation chosen by cross-validation."""
+    one_block_at_a_time: bool = False
+    """Expand into one phase a block, unfreezing from the top down to `train` (Howard & Ruder 2018)."""
+    until_plateau: bool = False
+    """With `one_block_at_a_time`: stop unfreezing when a phase does not improve the validation loss."""
+    refreeze: bool = False
+    """Freeze the lowest trainable block again whenever the validation loss rises twice in a row."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    epochs: int | Literal["auto"] = Field(default="auto")
+    rate: float | Literal["auto"] = Field(default="auto")
+    """Learning rate of the topmost backbone block."""
+    head_rate: float | None = None
+    """Rate of the head; None: as `rate`."""
+    decay: float = Field(default=1.0, gt=0, le=1)
+    """Rate of block l = rate · decay^(blocks above l): discriminative rates (Howard & Ruder 2018)."""
+    rates: dict[str, float] = {}
+    """Explicit rates for blocks by name prefix; "head" for the head. They win over `decay`."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the phase's steps over which the rate rises linearly from zero."""
+    batch_size: int | Literal["auto"] = "auto"
+    weight_decay: float = Field(default=0.01, ge=0)
+    batchnorm: Literal["inference", "train", "sync"] = "inference"
+    """"inference" keeps every BatchNorm layer on its running statistics, unfrozen blocks included."""
+    augmentation: Augmentation = "none"
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    views: int = Field(default=0, ge=0)
+    """Augmented views stored at the cut, used in turn; 0: augment afresh every epoch (nothing is cached then)."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is judged and kept."""
+    patience: int | None = Field(default=None, ge=1)
+    """Epochs without improvement before the phase ends; None: all epochs run."""
+
+
+class Objective(Record):
+    """What is minimised."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "none"
+    l2_sp: float = Field(default=0.0, ge=0)
+    """Strength of the pull toward the pretrained weights (Li et al. 2018); 0: none."""
+
+
+class Attributes(Record):
+    """The field's common account of a regime, shown beside what was measured."""
+
+    data: str = ""
+    time: str = ""
+    accuracy: str = ""
+    risk: str = ""
+    stored: str = ""
+    best_for: str = ""
+
+
+class Regime(Record):
+    """How much of a backbone is trained, and how."""
+
+    name: str
+    summary: str = ""
+    init: Literal["pretrained", "random"] = "pretrained"
+    head: Literal["linear", "mlp"] = "linear"
+    hidden: int = Field(default=256, ge=1)
+    """Hidden units of an "mlp" head."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout in front of the head's last layer."""
+    phases: tuple[Phase, ...]
+    objective: Objective = Objective()
+    keep: Literal["loss", "metric"] = "loss"
+    """Which validation figure decides the weights that are kept; ties go to the earlier epoch."""
+    attributes: Attributes = Attributes()
+
+    @property
+    def needs_cut(self) -> bool:
+        """Whether a cut has to be supplied by the user or proposed by the every-layer probe."""
+        return any(phase.train == "cut" for phase in self.phases)
+
+    @property
+    def is_head_only(self) -> bool:
+        """Whether the whole backbone stays frozen in every phase."""
+        return all(phase.train == "head" for phase in self.phases)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is trained by gradient steps."""
+        return all(phase.solver == "exact" for phase in self.phases)

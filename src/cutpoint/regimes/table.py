@@ -1,0 +1,89 @@
+"""The table of named regimes, and the user's own ones from YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cutpoint.errors import RegimeError
+from cutpoint.regimes.regime import Regime
+
+
+@cache
+def _rows() -> dict[str, tuple[Regime, bool]]:
+    """Name → (regime, whether regimes="auto" races it), in the table's order."""
+    text = files("cutpoint.regimes").joinpath("table.yaml").read_text(encoding="utf-8")
+    rows = {}
+    for row in yaml.safe_load(text):
+        is_auto = row.pop("auto", False)
+        rows[row["name"]] = (Regime(**row), is_auto)
+    return rows
+
+
+def named_regimes() -> tuple[Regime, ...]:
+    """Every row of the table, cheapest first, presets last."""
+    return tuple(regime for regime, _ in _rows().values())
+
+
+def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Regime, ...]:
+    """Turn what a user names into regimes: "auto", "all", names, paths of YAML files, or Regime objects.
+
+    Raises:
+        RegimeError: An unknown name, or a file that is not a regime.
+    """
+    if regimes == "auto":
+        return tuple(regime for regime, is_auto in _rows().values() if is_auto)
+    if regimes == "all":
+        return named_regimes()
+    if isinstance(regimes, (str, Regime)):
+        regimes = [regimes]
+    chosen = [_resolve(entry) for entry in regimes]
+    names = [regime.name for regime in chosen]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise RegimeError(f"The regime {repeated[0]!r} is named twice.", "Give each regime a name of its own.")
+    return tuple(chosen)
+
+
+def _resolve(entry: str | Regime) -> Regime:
+    if isinstance(entry, Regime):
+        return entry
+    if entry in _rows():
+        return _rows()[entry][0]
+    if Path(entry).suffix in (".yaml", ".yml"):
+        return read_regime(Path(entry))
+    near = get_close_matches(entry, _rows(), n=3)
+    hint = f"Did you mean {', '.join(near)}? " if near else ""
+    raise RegimeError(f"There is no regime {entry!r}.", hint + "`cutpoint list regimes` shows all of them.")
+
+
+def read_regime(path: Path) -> Regime:
+    """Read one regime from a YAML file (keys as in `Regime`; the name defaults to the file's).
+
+    Raises:
+        RegimeError: The file is missing, is not YAML, or has a key or value that no regime has.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RegimeError(f"The regime file {path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise RegimeError(f"The regime file {path} is not YAML: {error}.") from error
+    if not isinstance(content, dict):
+        raise RegimeError(f"The regime file {path} does not hold keys.", "Start it with `phases:`.")
+    try:
+        return Regime(**{"name": path.stem, **content})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RegimeError(
+            f"The regime file {path} has a mistake at {where or 'the top'}: {first['msg']}.",
+            "The reference of regimes lists every key with its meaning.",
+        ) from error

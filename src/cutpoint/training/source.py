@@ -1,0 +1,99 @@
+"""What a stage reads: pooled features, activations at its cut, or prepared inputs; and how logits follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cutpoint.backbones.inputs import prepared_shape, to_inputs
+from cutpoint.features.augmentation import augment
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.cut import Cut, valid_cuts
+from cutpoint.model import Network
+from cutpoint.regimes.regime import Phase
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Reads batches and runs what lies above the cut.
+
+    Attributes:
+        cut: Blocks whose output is read instead of computed; 0 where inputs are read.
+        read: (positions, epoch, whether training) → a batch of inputs or activations.
+        features: That batch → pooled features (B, width).
+    """
+
+    cut: int
+    read: Callable[[Positions, int, bool], Tensor]
+    features: Callable[[Tensor], Tensor]
+
+
+def source_for(
+    network: Network, bank: FeatureBank, phase: Phase, frozen_blocks: int, seed: int, device: torch.device
+) -> Source:
+    """The cheapest exact source for a stage.
+
+    Args:
+        network: What is trained; its first `frozen_blocks` blocks are still the pretrained ones.
+        bank: Computes and caches what the pretrained backbone says.
+        phase: Tells whether inputs are augmented, and into how many stored views.
+        frozen_blocks: Blocks that no stage so far has changed.
+        seed: Decides the augmentation.
+        device: Where batches go.
+    """
+    backbone = bank.backbone
+    is_live = phase.augmentation != "none" and phase.views == 0
+    if frozen_blocks == len(backbone.blocks) and phase.augmentation == "none":
+        return _pooled_source(bank, device)
+    if not is_live and 0 < frozen_blocks < len(backbone.blocks) and frozen_blocks in valid_cuts(backbone).valid:
+        source = _activation_source(network, bank, phase, frozen_blocks, seed, device)
+        if source is not None:
+            return source
+    return _input_source(network, bank, phase, seed, device)
+
+
+def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
+    features = bank.pooled().final
+
+    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(features[positions])).to(device)
+
+    return Source(len(bank.backbone.blocks), read, lambda batch: batch)
+
+
+def _activation_source(
+    network: Network, bank: FeatureBank, phase: Phase, cut: int, seed: int, device: torch.device
+) -> Source | None:
+    plain = bank.activations(cut)
+    views = bank.activations(cut, views=phase.views, kind=phase.augmentation, seed=seed) if phase.views else plain
+    if plain is None or views is None:
+        return None
+    shape, _ = prepared_shape(bank.backbone.preprocessing)
+    split = Cut(network.backbone, bank.backbone.blocks, cut, shape)
+
+    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
+        return (views if training else plain).read(positions, epoch).to(device)
+
+    return Source(cut, read, split.suffix)
+
+
+def _input_source(
+    network: Network, bank: FeatureBank, phase: Phase, seed: int, device: torch.device
+) -> Source:
+    bank.store_prepared()
+
+    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
+        prepared = bank.prepared(positions)
+        if training:
+            view = epoch % phase.views if phase.views else epoch
+            prepared = augment(prepared, phase.augmentation, seed, view, bank.rows[positions].tolist())
+        return to_inputs(bank.backbone.preprocessing, prepared.to(device))
+
+    return Source(0, read, network.backbone)

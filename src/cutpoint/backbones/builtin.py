@@ -10,11 +10,9 @@ from torch import nn
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.digest import weights_digest
+from cutpoint.backbones.table import BUILTIN_NAMES, GLYPHS
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
-
-GLYPHS = "builtin:glyphs"
-BUILTIN_NAMES = (GLYPHS,)
 
 
 def load_builtin(name: str = GLYPHS) -> Backbone:

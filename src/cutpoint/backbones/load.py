@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import nn
 
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.builtin import BUILTIN_NAMES, load_builtin
-from cutpoint.backbones.table import AUTO, automatic_backbone, known_backbones
+from cutpoint.backbones.builtin import load_builtin
+from cutpoint.backbones.table import AUTO, BUILTIN_NAMES, automatic_backbone, known_backbones
 from cutpoint.errors import ArtifactError, BackboneError
 from cutpoint.types import BackboneReference
 

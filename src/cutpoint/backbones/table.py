@@ -10,11 +10,12 @@ from typing import Literal
 import yaml
 from pydantic import Field, TypeAdapter
 
-from cutpoint.backbones.builtin import BUILTIN_NAMES, GLYPHS
 from cutpoint.backbones.hub import is_cached, network_allowed
 from cutpoint.types import Record
 
 AUTO = "auto"
+GLYPHS = "builtin:glyphs"
+BUILTIN_NAMES = (GLYPHS,)
 
 
 class KnownBackbone(Record):

@@ -189,6 +189,14 @@ def test_tensors_and_arrays_are_the_same():
     assert torch.equal(from_tensor.head.layers.weight, from_array.head.layers.weight)
 
 
+def test_read_only_arrays_are_taken_without_a_warning(recwarn):
+    features, targets = _digits(100)
+    features.setflags(write=False)
+    targets.setflags(write=False)
+    fit_exact(features, targets, DIGITS)
+    assert not recwarn.list
+
+
 def test_constant_and_shifted_features_are_safe():
     features, targets = _digits(200)
     shifted = np.concatenate([features + 1000, np.full((200, 1), 0.1, np.float32)], axis=1)

@@ -137,7 +137,7 @@ class _Rows:
         task: Task,
         class_weights: ArrayLike | None,
     ) -> None:
-        raw = torch.as_tensor(features).detach().to(device="cpu", dtype=torch.float64)
+        raw = _as_double(features)
         if len(raw) != len(targets):
             raise DataError(
                 f"{len(raw)} rows of features but {len(targets)} targets.",
@@ -156,7 +156,7 @@ class _Rows:
         self.weights = self._row_weights(class_weights)
 
     def _target_columns(self, targets: NDArray[Any]) -> Tensor:
-        given = torch.as_tensor(targets)
+        given = torch.from_numpy(np.array(targets))
         if self.task.kind == "multiclass":
             return torch.nn.functional.one_hot(given.long(), self.task.outputs).double()
         columns = given.double().reshape(len(given), -1)
@@ -227,6 +227,13 @@ class _Rows:
                 answers = torch.cat([1 - answers, answers], dim=1)
         result: NDArray[np.float32] = answers.numpy().astype(np.float32)
         return result
+
+
+def _as_double(features: Tensor | NDArray[Any]) -> Tensor:
+    if isinstance(features, Tensor):
+        return features.detach().to(device="cpu", dtype=torch.float64)
+    # A copy: torch must not be given a read-only array, such as a memory-mapped one.
+    return torch.from_numpy(np.array(features, dtype=np.float64))
 
 
 def _principal(standardised: Tensor) -> tuple[Tensor, Tensor]:

@@ -74,8 +74,8 @@ class Solution:
 def solve(problems: LogisticProblems, strength: float, start: Solution, tolerance: float) -> Solution:
     """The optimum of every problem at inverse penalty `strength`, from a warm start.
 
-    A problem is solved when Newton's decrement says that its mean loss is within `tolerance` of the optimum;
-    solved problems drop out of the products.
+    A problem is solved when the step just taken started within `tolerance` of the optimal mean loss, by
+    Newton's decrement; solved problems drop out of the products.
     """
     parameters, logits = start.parameters.clone(), start.logits.clone()
     active = torch.arange(problems.weights.shape[1])

@@ -12,10 +12,7 @@ RANGES: tuple[tuple[int, int], ...] = (
     (0x0490, 0x04BF),  # Cyrillic extensions
     (0x0531, 0x0587),  # Armenian
     (0x05D0, 0x05EA),  # Hebrew
-    (0x0E01, 0x0E2E),  # Thai consonants
     (0x10A0, 0x10FF),  # Georgian
-    (0x13A0, 0x13F4),  # Cherokee
-    (0x16A0, 0x16EA),  # Runic
     (0x2010, 0x205E),  # punctuation
     (0x20A0, 0x20BF),  # currency signs
     (0x2190, 0x21FF),  # arrows
@@ -24,7 +21,6 @@ RANGES: tuple[tuple[int, int], ...] = (
     (0x2600, 0x266F),  # symbols
     (0x3041, 0x3096),  # Hiragana
     (0x30A1, 0x30FA),  # Katakana
-    (0x3131, 0x3163),  # Hangul letters
 )
 
 _NUMBER_WORDS = frozenset(

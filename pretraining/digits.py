@@ -46,16 +46,10 @@ def features(network: torch.nn.Module, inputs: torch.Tensor) -> np.ndarray:
     return torch.cat([network(part) for part in inputs.split(256)]).numpy()
 
 
-def settled(inputs: torch.Tensor, seed: int) -> torch.nn.Module:
-    """A network with random weights whose norms have seen the unlabelled inputs once."""
+def untrained(seed: int) -> torch.nn.Module:
+    """The same network with random weights."""
     torch.manual_seed(seed)
-    network = embedded.GlyphNetwork().train()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-    with torch.no_grad():
-        network(inputs)
-    return network
+    return embedded.GlyphNetwork()
 
 
 def accuracy(columns: np.ndarray, digits: np.ndarray, per_class: int, seed: int, scored: slice) -> float:
@@ -101,7 +95,7 @@ def main() -> None:
     for per_class in (10, 20):
         table = {"raw pixels": [], "random network": [], "pretrained network": []}
         for seed in range(arguments.seeds):
-            columns = (raw, features(settled(inputs, seed), inputs), learned)
+            columns = (raw, features(untrained(seed), inputs), learned)
             for name, values in zip(table, columns, strict=True):
                 table[name].append(accuracy(values, digits, per_class, seed, scored))
         for name, scores in table.items():

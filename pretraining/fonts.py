@@ -60,7 +60,7 @@ HELD_OUT: tuple[str, ...] = (
 )
 """Packages that no weight is trained on: they validate."""
 
-_NOTO_SCRIPTS = ("Armenian", "Georgian", "Hebrew", "Cherokee", "Runic", "Math", "Symbols", "Thai")
+_NOTO_SCRIPTS = ("Armenian", "Georgian", "Hebrew", "Math", "Symbols")
 
 
 @dataclass(frozen=True)

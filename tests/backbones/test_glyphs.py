@@ -120,8 +120,8 @@ def test_frozen_features_beat_random_weights_on_handwritten_digits(
 
     torch.manual_seed(0)
     learned, random = score(_features(pretrained, inputs)), score(_features(GlyphNetwork(), inputs))
-    assert learned > random + 0.02
-    assert learned > 0.9
+    assert learned > random + 0.1
+    assert learned > 0.93
 
 
 def test_no_digit_is_among_the_recipes_characters(recipe: ModuleType) -> None:

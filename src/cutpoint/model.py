@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.inputs import prepare_input, to_inputs
+from cutpoint.backbones.inputs import prepare_input, to_inputs, use_channels_last
 from cutpoint.heads.modules import Head, predict_scores
 from cutpoint.types import Task
 
@@ -29,7 +29,7 @@ class Network(nn.Module):
 
     def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone = use_channels_last(backbone)
         self.head = head
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -104,7 +104,9 @@ class Model:
         outputs, done = [], 0
         with torch.inference_mode():
             for batch in self._batches(inputs):
-                outputs.append(function(to_inputs(self.backbone.preprocessing, batch.to(device))).float().cpu())
+                outputs.append(
+                    function(to_inputs(self.backbone.preprocessing, batch.to(device))).float().cpu()
+                )
                 done += len(batch)
                 if on_progress:
                     on_progress(done, len(inputs))
@@ -116,7 +118,9 @@ class Model:
         """Prepared batches; the next one is read while the network works on this one."""
 
         def read(start: int) -> Tensor:
-            chunk = [prepare_input(self.backbone.preprocessing, x) for x in inputs[start : start + BATCH_SIZE]]
+            chunk = [
+                prepare_input(self.backbone.preprocessing, x) for x in inputs[start : start + BATCH_SIZE]
+            ]
             return torch.from_numpy(np.stack(chunk))
 
         with ThreadPoolExecutor(_READERS) as readers:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.data.images import open_image
@@ -42,11 +42,23 @@ def prepared_shape(preprocessing: AnyPreprocessing) -> tuple[tuple[int, ...], np
 
 
 def to_inputs(preprocessing: AnyPreprocessing, prepared: Tensor) -> Tensor:
-    """A batch of prepared examples as the network's input: float32, images normalised and channels-last.
-
-    Channels-last is what convolutions are fastest in on a CPU and in half precision; one layout everywhere also
-    keeps results bit-equal.
-    """
+    """A batch of prepared examples as the network's input: float32, images normalised and channels-last."""
     if isinstance(preprocessing, VectorPreprocessing):
         return prepared
-    return normalise(preprocessing, prepared).contiguous(memory_format=torch.channels_last)
+    return to_layout(normalise(preprocessing, prepared))
+
+
+def to_layout(inputs: Tensor) -> Tensor:
+    """The same inputs in the memory layout that networks run on here: images channels-last, rows as they are.
+
+    That is what convolutions are fastest in on a CPU and in half precision; and one layout everywhere keeps
+    what is cached bit-equal to what is computed.
+    """
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+
+def use_channels_last(module: nn.Module) -> nn.Module:
+    """The module with its convolutions' weights in that layout too, changed in place."""
+    convert: Any = module.to
+    converted: nn.Module = convert(memory_format=torch.channels_last)
+    return converted

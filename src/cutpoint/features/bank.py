@@ -1,11 +1,14 @@
-"""All that a frozen backbone computes for a data set, each thing once: prepared inputs, pooled features of every
-block, and activations at a cut."""
+"""All that a frozen backbone computes for a data set, each thing once.
+
+Prepared inputs, pooled features of every block, and activations at a cut.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.inputs import prepare_input, prepared_shape, to_inputs
+from cutpoint.backbones.digest import tensors_digest
+from cutpoint.backbones.inputs import prepare_input, prepared_shape, to_inputs, to_layout, use_channels_last
+from cutpoint.backbones.order import example_inputs, inference
+from cutpoint.features.activations import Activations, Layout, PooledFeatures, Rows
 from cutpoint.features.augmentation import augment
 from cutpoint.features.cut import Cut, pooled_blocks
 from cutpoint.features.store import ActivationCache
@@ -24,43 +30,10 @@ from cutpoint.types import Dataset
 BATCH_SIZE = 32
 _READERS = 2
 
-Rows = NDArray[np.int64]
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is computed, rows done, rows in all)."""
-
-
-@dataclass(frozen=True)
-class PooledFeatures:
-    """Pooled outputs for the bank's rows, in its order.
-
-    Attributes:
-        final: (N, width) what a head sits on.
-        blocks: One (N, width of the block) a block, bottom first.
-    """
-
-    final: NDArray[np.float32]
-    blocks: tuple[NDArray[np.float32], ...]
-
-
-@dataclass(frozen=True)
-class Activations:
-    """Stored outputs at a cut; several views of each row where they are augmented.
-
-    Attributes:
-        cut: Frozen blocks below.
-        arrays: One array a view, rows in the bank's order, in the memory layout of the network.
-        channels_last: Whether (B, C, H, W) is stored as (B, H, W, C).
-    """
-
-    cut: int
-    arrays: tuple[NDArray[np.float32], ...]
-    channels_last: bool
-
-    def read(self, positions: Rows, epoch: int) -> Tensor:
-        """The activations at these positions, of the view that is this epoch's turn."""
-        array = self.arrays[epoch % len(self.arrays)]
-        batch = torch.from_numpy(np.ascontiguousarray(array[positions]))
-        return batch.permute(0, 3, 1, 2) if self.channels_last else batch
+Compute = Callable[[Tensor, Rows], NDArray[np.float32]]
+"""A batch of prepared inputs and their rows → what is stored for them."""
 
 
 class FeatureBank:
@@ -84,21 +57,32 @@ class FeatureBank:
     ) -> None:
         self.backbone = backbone
         self.dataset = dataset
-        self.rows = np.sort(rows)
+        self.rows = np.unique(rows)
         self.cache = cache
         self.on_progress = on_progress or (lambda what, done, total: None)
         self._pooled: PooledFeatures | None = None
         self._prepared: NDArray[Any] | None = None
-        self._content = xxhash.xxh3_128_hexdigest("\n".join(dataset.keys[row] for row in self.rows).encode())
+        self._layouts: dict[int, Layout] = {}
+        self._network: str | None = None
+        self._module = use_channels_last(backbone.module)
+        self._device = next((p.device for p in backbone.module.parameters()), torch.device("cpu"))
+        self._content = _digest(dataset.keys[row] for row in self.rows)
 
     def positions(self, rows: Rows) -> Rows:
-        """Where these rows of the data set stand in the bank's arrays."""
-        return np.searchsorted(self.rows, rows)
+        """Where these rows of the data set stand in the bank's arrays.
+
+        Raises:
+            KeyError: The bank does not hold one of them.
+        """
+        found = np.searchsorted(self.rows, rows)
+        if not np.array_equal(self.rows[np.minimum(found, len(self.rows) - 1)], rows):
+            raise KeyError("The bank does not hold all of these rows.")
+        return found
 
     # ------------------------------------------------------------------------------------- prepared inputs
 
     def prepared(self, positions: Rows) -> Tensor:
-        """Prepared inputs (uint8 images or float32 vectors) at these positions, from the cache if it has them."""
+        """Prepared inputs (uint8 images or float32 vectors) at these positions, cached or read afresh."""
         if self._prepared is None:
             self._prepared = self.cache.read(self._describe("prepared"))
         if self._prepared is not None:
@@ -126,40 +110,32 @@ class FeatureBank:
     def pooled(self) -> PooledFeatures:
         """Pooled features of every block, from one forward pass over the rows."""
         if self._pooled is None:
-            widths, final = self._pooled_widths()
-            description = {**self._describe("pooled"), "weights": self.backbone.reference.digest}
-            stored = self.cache.read(description)
-            if stored is None:
-                shape = (len(self.rows), final + sum(widths))
-                parts = self._pooled_parts()
-                if self.cache.fits(shape[0] * shape[1] * 4):
-                    stored = self.cache.write(description, shape, np.float32, parts)
-                else:
-                    stored = np.concatenate(list(parts))
-            edges = np.cumsum([final, *widths])
-            blocks = tuple(stored[:, start:end] for start, end in zip(edges[:-1], edges[1:], strict=True))
-            self._pooled = PooledFeatures(stored[:, :final], blocks)
+            widths = [part.shape[1] for part in self._pooled_parts(self.prepared(np.arange(1)))]
+            stored = self._stored(
+                {**self._describe("pooled"), "blocks": [block.name for block in self.backbone.blocks]},
+                (len(self.rows), sum(widths)),
+                "computing features",
+                lambda batch, rows: np.concatenate(self._pooled_parts(batch), axis=1),
+            )
+            edges = np.cumsum([0, *widths])
+            final, *blocks = (stored[:, start:end] for start, end in pairwise(edges))
+            self._pooled = PooledFeatures(final, tuple(blocks))
         return self._pooled
 
-    def _pooled_widths(self) -> tuple[list[int], int]:
-        with torch.inference_mode():
-            inputs = to_inputs(self.backbone.preprocessing, self.prepared(np.arange(1)))
-            final, blocks = pooled_blocks(self.backbone.module, self.backbone.blocks, inputs)
-        return [block.shape[1] for block in blocks], final.shape[1]
-
-    def _pooled_parts(self) -> Iterator[NDArray[np.float32]]:
-        with torch.inference_mode():
-            for batch in self._batches("computing features"):
-                inputs = to_inputs(self.backbone.preprocessing, batch)
-                final, blocks = pooled_blocks(self.backbone.module, self.backbone.blocks, inputs)
-                yield torch.cat([final, *blocks], dim=1).numpy()
+    def _pooled_parts(self, batch: Tensor) -> list[NDArray[np.float32]]:
+        """Features of the whole network, then of each block."""
+        with inference(self._module):
+            inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
+            final, blocks = pooled_blocks(self._module, self.backbone.blocks, inputs)
+        return [part.float().cpu().numpy() for part in (final, *blocks)]
 
     def activation_bytes(self, cut: int) -> int:
         """Bytes that one stored view at this cut will take."""
-        example, _ = self._example(cut)
-        return example.numel() * example.element_size() * len(self.rows)
+        return self._layout(cut).row_bytes * len(self.rows)
 
-    def activations(self, cut: int, *, views: int = 0, kind: str = "none", seed: int = 0) -> Activations | None:
+    def activations(
+        self, cut: int, *, views: int = 0, kind: str = "none", seed: int = 0
+    ) -> Activations | None:
         """Outputs of the first `cut` blocks for every row, computed once and read from the cache afterwards.
 
         Args:
@@ -173,59 +149,71 @@ class FeatureBank:
         """
         if not self.cache.fits(self.activation_bytes(cut) * max(views, 1)):
             return None
-        _, channels_last = self._example(cut)
-        numbers = range(views) if views else [None]
-        arrays = tuple(self._view(cut, view, kind, seed, channels_last) for view in numbers)
-        return Activations(cut, arrays, channels_last)
+        if views:
+            arrays = tuple(self._activations_of_view(cut, view, kind, seed) for view in range(views))
+        else:
+            arrays = (self._activations_of_view(cut, 0, "none", seed),)
+        return Activations(cut, arrays, self._layout(cut))
 
-    def _view(
-        self, cut: int, view: int | None, kind: str, seed: int, channels_last: bool
-    ) -> NDArray[np.float32]:
+    def _activations_of_view(self, cut: int, view: int, kind: str, seed: int) -> NDArray[np.float32]:
+        split, layout = self._cut(cut), self._layout(cut)
+
+        def compute(batch: Tensor, rows: Rows) -> NDArray[np.float32]:
+            batch = augment(batch, kind, seed, view, rows.tolist())
+            with inference(self._module):
+                inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
+                return layout.to_array(split.prefix(inputs))
+
+        # An augmented view depends on the numbers of the rows too.
+        drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
         description = {
             **self._describe("activations"),
-            "weights": self.backbone.reference.digest,
-            "cut": cut,
-            "channels_last": channels_last,
-            "view": None if view is None else [kind, seed, view],
+            "blocks": [block.name for block in self.backbone.blocks[:cut]],
+            "channels_last": layout.channels_last,
+            "view": drawn,
         }
-        stored = self.cache.read(description)
-        if stored is None:
-            self.store_prepared()
-            example, _ = self._example(cut)
-            parts = self._activation_parts(cut, view, kind, seed, channels_last)
-            shape = (len(self.rows), *_stored_shape(example, channels_last))
-            stored = self.cache.write(description, shape, np.float32, parts)
-        return stored
+        self.store_prepared()
+        shape = (len(self.rows), *layout.shape)
+        return self._stored(description, shape, f"computing activations after {cut} blocks", compute)
 
-    def _activation_parts(
-        self, cut: int, view: int | None, kind: str, seed: int, channels_last: bool
-    ) -> Iterator[NDArray[np.float32]]:
-        split = self.cut(cut)
-        start = 0
-        with torch.inference_mode():
-            for batch in self._batches(f"computing activations after {cut} blocks"):
-                if view is not None:
-                    batch = augment(batch, kind, seed, view, self.rows[start : start + len(batch)].tolist())
-                start += len(batch)
-                activation = split.prefix(to_inputs(self.backbone.preprocessing, batch))
-                yield (activation.permute(0, 2, 3, 1) if channels_last else activation).numpy()
+    def _layout(self, cut: int) -> Layout:
+        if cut not in self._layouts:
+            batch = self.prepared(np.arange(min(2, len(self.rows))))
+            with inference(self._module):
+                inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
+                self._layouts[cut] = Layout.of(self._cut(cut).prefix(inputs))
+        return self._layouts[cut]
 
-    def cut(self, frozen_blocks: int) -> Cut:
-        """The pretrained backbone cut there."""
+    def _cut(self, frozen_blocks: int) -> Cut:
         shape, _ = prepared_shape(self.backbone.preprocessing)
-        return Cut(self.backbone.module, self.backbone.blocks, frozen_blocks, shape)
+        return Cut(self._module, self.backbone.blocks, frozen_blocks, shape)
 
-    def _example(self, cut: int) -> tuple[Tensor, bool]:
-        """One activation, and whether the network hands it on channels-last."""
-        with torch.inference_mode():
-            inputs = to_inputs(self.backbone.preprocessing, self.prepared(np.arange(min(2, len(self.rows)))))
-            activation = self.cut(cut).prefix(inputs)
-        channels_last = (
-            activation.ndim == 4
-            and activation.is_contiguous(memory_format=torch.channels_last)
-            and not activation.is_contiguous()
+    def _stored(
+        self, description: dict[str, Any], shape: tuple[int, ...], what: str, compute: Compute
+    ) -> NDArray[np.float32]:
+        """An array from the cache, else computed batch by batch and cached if it fits."""
+        description = {**description, "network": self._network_digest()}
+        stored: NDArray[np.float32] | None = self.cache.read(description)
+        if stored is not None:
+            return stored
+        starts = itertools.count(0, BATCH_SIZE)
+        parts = (
+            compute(batch, self.rows[start : start + len(batch)])
+            for batch, start in zip(self._batches(what), starts, strict=False)
         )
-        return activation[:1], channels_last
+        if not self.cache.fits(int(np.prod(shape)) * 4):
+            return np.concatenate(list(parts))
+        return self.cache.write(description, shape, np.float32, parts)
+
+    def _network_digest(self) -> str:
+        """Of the weights and of the answer to noise: equal weights may be put together in another way."""
+        if self._network is None:
+            shape, _ = prepared_shape(self.backbone.preprocessing)
+            noise = to_layout(example_inputs(shape, 1).to(self._device))
+            with inference(self._module):
+                answer = tensors_digest({"answer": self._module(noise)})
+            self._network = _digest([self.backbone.reference.digest, answer])
+        return self._network
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -254,6 +242,5 @@ class FeatureBank:
         }
 
 
-def _stored_shape(example: Tensor, channels_last: bool) -> tuple[int, ...]:
-    shape = example.permute(0, 2, 3, 1).shape if channels_last else example.shape
-    return tuple(shape[1:])
+def _digest(words: Iterable[str]) -> str:
+    return xxhash.xxh3_128_hexdigest("\n".join(words).encode())

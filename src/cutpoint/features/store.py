@@ -1,14 +1,15 @@
 """Arrays on disk, keyed by what they were computed from: the embedding cache.
 
 Every entry is KEY.npy (memory-mapped when read) and KEY.json (its description, size and checksum). The
-description is written last, so that a partial entry is none; an entry whose description or checksum does not fit
-is damaged or foreign, and is computed again.
+description is written last, so that a partial entry is none; an entry whose description or checksum does not
+fit is damaged or foreign, and is computed again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 FORMAT = 1
 DEFAULT_LIMIT = 20 << 30
 _CHUNK = 8 << 20
+_ABANDONED_SECONDS = 3600.0
 
 
 def default_cache_folder() -> Path:
@@ -83,6 +85,8 @@ class ActivationCache:
             for part in parts:
                 array[start : start + len(part)] = part
                 start += len(part)
+            if start != shape[0]:
+                raise ValueError(f"{start} rows arrived for an array of {shape[0]}.")
             array.flush()
             partial.replace(values)
         finally:
@@ -103,15 +107,33 @@ class ActivationCache:
         return self.folder / f"{key}.npy", self.folder / f"{key}.json"
 
     def _make_room(self, size: int, keep: str) -> None:
-        entries = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        used = sum(path.with_suffix(".npy").stat().st_size for path in entries if path.with_suffix(".npy").exists())
+        """Delete what interrupted writers left, then the oldest-used entries until `size` more bytes fit."""
+        self._sweep()
+        entries = sorted(self.folder.glob("*.json"), key=_modified)
+        used = sum(_size(facts.with_suffix(".npy")) for facts in entries)
         for facts in entries:
             if used + size <= self.limit:
                 return
-            if facts.stem != keep and facts.with_suffix(".npy").exists():
-                used -= facts.with_suffix(".npy").stat().st_size
-                facts.unlink()
-                facts.with_suffix(".npy").unlink()
+            if facts.stem != keep:
+                used -= _size(facts.with_suffix(".npy"))
+                facts.unlink(missing_ok=True)
+                facts.with_suffix(".npy").unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Delete values without a description that nobody has written to for a while."""
+        for path in (*self.folder.glob("*.npy"), *self.folder.glob("*.partial")):
+            is_left = path.suffix == ".partial" or not path.with_suffix(".json").exists()
+            if is_left and time.time() - _modified(path) > _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; another process may have deleted it."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
 
 
 def _plain(description: Mapping[str, Any]) -> dict[str, Any]:

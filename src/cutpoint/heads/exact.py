@@ -23,6 +23,7 @@ from cutpoint.errors import DataError
 from cutpoint.heads import newton, ridge
 from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.modules import LinearHead, standardisation
+from cutpoint.runtime import one_thread
 from cutpoint.types import Task
 
 LOGISTIC_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
@@ -61,6 +62,7 @@ class ExactHead:
     folds: int = 0
 
 
+@one_thread()
 def fit_exact(
     features: Tensor | NDArray[Any],
     targets: NDArray[Any],
@@ -107,6 +109,7 @@ def fit_exact(
     )
 
 
+@one_thread()
 def fit_exact_strength(
     features: Tensor | NDArray[Any],
     targets: NDArray[Any],

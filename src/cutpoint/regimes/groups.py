@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from collections.abc import Sequence
+from typing import Any
 
 from cutpoint.backbones.backbone import Block
 from cutpoint.model import Network
@@ -19,11 +18,13 @@ def parameter_groups(network: Network, blocks: Sequence[Block], stage: Stage) ->
     (Howard & Ruder 2018, "discriminative fine-tuning"); the phase's explicit `rates` win.
 
     Returns:
-        Groups with `params`, `lr`, `weight_decay` and `name`; every trainable parameter in exactly one.
+        Groups with `params`, their `parameter_names` in the network, `lr`, `weight_decay` and `name`; every
+        trainable parameter in exactly one.
     """
     depth = {block.name: len(blocks) - 1 - index for index, block in enumerate(blocks)}
     groups = []
     for block, members in trainable_parameters(network, blocks, stage.partition).items():
+        part = "head" if block == "head" else "backbone"
         rate = _rate(block, depth.get(block, len(blocks) - 1), stage)
         for is_vector in (False, True):
             chosen = [(name, p) for name, p in members if (p.ndim <= 1) == is_vector]
@@ -31,7 +32,7 @@ def parameter_groups(network: Network, blocks: Sequence[Block], stage: Stage) ->
                 groups.append(
                     {
                         "params": [parameter for _, parameter in chosen],
-                        "parameter_names": [name for name, _ in chosen],
+                        "parameter_names": [f"{part}.{name}" for name, _ in chosen],
                         "lr": rate,
                         "weight_decay": 0.0 if is_vector else stage.phase.weight_decay,
                         "name": f"{block}{'.vectors' if is_vector else ''}",

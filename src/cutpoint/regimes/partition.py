@@ -59,9 +59,9 @@ def apply_partition(network: Network, blocks: Sequence[Block], partition: Partit
 def apply_modes(network: Network, blocks: Sequence[Block], partition: Partition, batchnorm: str) -> None:
     """Set train and eval modes for training steps; the only place that does.
 
-    Frozen blocks run in inference mode (no dropout, no drop path, running statistics), so that what they compute
-    may be cached. Unfrozen blocks train, but their BatchNorm layers only where `batchnorm` says so: batch
-    statistics of small target sets are what ruins most fine-tunes.
+    Frozen blocks run in inference mode (no dropout, no drop path, running statistics), so that what they
+    compute may be cached. Unfrozen blocks train, but their BatchNorm layers only where `batchnorm` says so:
+    batch statistics of small target sets are what ruins most fine-tunes.
     """
     network.eval()
     network.head.train()

@@ -83,10 +83,9 @@ def resolve_recipe(regime: Regime, backbone: Backbone, *, cut: int | str | None,
     stages: list[Stage] = []
     for phase in regime.phases:
         stages.extend(_stages(regime, phase, backbone, cut, rows))
-    if any(stage.phase.rate == "auto" for stage in stages):
+    candidates: tuple[float, ...] = ()
+    if any(stage.phase.rate == "auto" and stage.phase.solver == "gradient" for stage in stages):
         candidates = TRANSFORMER_RATES if _is_transformer(backbone) else CONVOLUTION_RATES
-    else:
-        candidates = ()
     lowest = min((stage.frozen_blocks for stage in stages), default=len(backbone.blocks))
     recipe = Recipe(regime=regime, stages=tuple(stages), cut=lowest, rate_candidates=candidates)
     return recipe.with_rate(candidates[0]) if len(candidates) == 1 else recipe

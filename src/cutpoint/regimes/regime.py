@@ -18,8 +18,8 @@ class Phase(Record):
     """One stretch of training with a fixed partition into frozen and trainable parts."""
 
     train: int | str = "head"
-    """What trains: "head" · "all" · "cut" (the trial's cut) · a number of frozen blocks · a block's name (it and
-    all above) · a pattern over parameter names such as "*.attention.*"."""
+    """What trains: "head" · "all" · "cut" (the trial's cut) · a number of frozen blocks · a block's name (it
+    and all above) · a pattern over parameter names such as "*.attention.*"."""
     solver: Literal["gradient", "exact"] = "gradient"
     """"exact" solves the convex head on frozen features, its regularisation chosen by cross-validation."""
     one_block_at_a_time: bool = False
@@ -36,7 +36,7 @@ class Phase(Record):
     """Rate of the head; None: as `rate`."""
     decay: float = Field(default=1.0, gt=0, le=1)
     """Rate of block l = rate · decay^(blocks above l): discriminative rates (Howard & Ruder 2018)."""
-    rates: dict[str, float] = {}
+    rates: dict[str, float] = Field(default_factory=dict)
     """Explicit rates for blocks by name prefix; "head" for the head. They win over `decay`."""
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(default=0.1, ge=0, lt=1)
@@ -48,7 +48,7 @@ class Phase(Record):
     augmentation: Augmentation = "none"
     mix: Literal["none", "mixup", "cutmix"] = "none"
     views: int = Field(default=0, ge=0)
-    """Augmented views stored at the cut, used in turn; 0: augment afresh every epoch (nothing is cached then)."""
+    """Augmented views stored at the cut and used in turn; 0: augment afresh every epoch, caching nothing."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is then what is judged and kept."""
     patience: int | None = Field(default=None, ge=1)

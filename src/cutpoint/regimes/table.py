@@ -48,7 +48,9 @@ def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Reg
     names = [regime.name for regime in chosen]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise RegimeError(f"The regime {repeated[0]!r} is named twice.", "Give each regime a name of its own.")
+        raise RegimeError(
+            f"The regime {repeated[0]!r} is named twice.", "Give each regime a name of its own."
+        )
     return tuple(chosen)
 
 

@@ -1,7 +1,14 @@
 """The machine: memory allocator, threads, devices, peak memory."""
 
 from cutpoint.runtime.allocator import tune_allocator
-from cutpoint.runtime.device import choose_device, set_threads
+from cutpoint.runtime.device import channels_last, choose_device, one_thread, set_threads
 from cutpoint.runtime.memory import PeakMemory
 
-__all__ = ["PeakMemory", "choose_device", "set_threads", "tune_allocator"]
+__all__ = [
+    "PeakMemory",
+    "channels_last",
+    "choose_device",
+    "one_thread",
+    "set_threads",
+    "tune_allocator",
+]

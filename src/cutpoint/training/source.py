@@ -1,4 +1,4 @@
-"""What a stage reads: pooled features, activations at its cut, or prepared inputs; and how logits follow from it."""
+"""What a stage reads: pooled features, activations at its cut, or prepared inputs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def source_for(
     is_live = phase.augmentation != "none" and phase.views == 0
     if frozen_blocks == len(backbone.blocks) and phase.augmentation == "none":
         return _pooled_source(bank, device)
-    if not is_live and 0 < frozen_blocks < len(backbone.blocks) and frozen_blocks in valid_cuts(backbone).valid:
+    is_inner = 0 < frozen_blocks < len(backbone.blocks)
+    if is_inner and not is_live and frozen_blocks in valid_cuts(backbone).valid:
         source = _activation_source(network, bank, phase, frozen_blocks, seed, device)
         if source is not None:
             return source
@@ -60,10 +61,10 @@ def source_for(
 
 
 def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
-    features = bank.pooled().final
+    features = torch.from_numpy(np.array(bank.pooled().final)).to(device)
 
     def read(positions: Positions, epoch: int, training: bool) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(features[positions])).to(device)
+        return features[positions]
 
     return Source(len(bank.backbone.blocks), read, lambda batch: batch)
 
@@ -71,8 +72,9 @@ def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
 def _activation_source(
     network: Network, bank: FeatureBank, phase: Phase, cut: int, seed: int, device: torch.device
 ) -> Source | None:
-    plain = bank.activations(cut)
-    views = bank.activations(cut, views=phase.views, kind=phase.augmentation, seed=seed) if phase.views else plain
+    plain = views = bank.activations(cut)
+    if phase.augmentation != "none":
+        views = bank.activations(cut, views=phase.views, kind=phase.augmentation, seed=seed)
     if plain is None or views is None:
         return None
     shape, _ = prepared_shape(bank.backbone.preprocessing)

@@ -1,0 +1,261 @@
+"""The public verbs. Each is a few lines that call the rooms."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from cutpoint.artifacts import load_model
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.load import load_backbone
+from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
+from cutpoint.data import load_dataset
+from cutpoint.errors import DataError
+from cutpoint.evaluation.intervals import score
+from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
+from cutpoint.model import Model, OnProgress
+from cutpoint.race.race import Entry, Race, prepare_folder
+from cutpoint.race.settings import Settings, parse_budget, parse_target
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes import Regime, resolve_regimes
+from cutpoint.runtime import choose_device, set_threads, tune_allocator
+from cutpoint.types import Dataset, Result, Score
+
+DEFAULT_OUT = "cutpoint-run"
+_LIBRARIES = ("cutpoint", "torch", "timm", "transformers", "numpy", "scikit-learn", "pillow")
+
+
+def fit(
+    data: Any,
+    *,
+    targets: Any = None,
+    backbones: str | Backbone | Sequence[str | Backbone] = "auto",
+    regimes: str | Regime | Sequence[str | Regime] = "auto",
+    budget: str | float = "20m",
+    out: str | Path = DEFAULT_OUT,
+    target: str | None = None,
+    min_gain: float = 0.005,
+    cut: int | str | None = None,
+    image_size: int | None = None,
+    input_column: str | None = None,
+    target_column: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    group: str | None = None,
+    test_fraction: float = 0.2,
+    per_class: int | None = None,
+    max_unreadable: float = 0.05,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+    cache_limit: int = DEFAULT_LIMIT,
+    restart: bool = False,
+    watcher: Watcher | None = None,
+) -> Result:
+    """Find the cheapest adapted model that is good enough, with the evidence.
+
+    Args:
+        data: A folder of images by class, a CSV, TSV, Parquet or JSONL file, or inputs in memory with `targets`.
+        targets: Labels or values of inputs in memory.
+        backbones: Names, folders or `Backbone`s; "auto" is the smallest viable one that can be reached.
+        regimes: "auto", "all", names, YAML files, or `Regime`s.
+        budget: Wall-clock limit: "90s", "20m", "2h", or seconds.
+        out: Run folder. An unfinished run of the same settings and data there goes on; a finished one is returned.
+        target: Stop when good enough: "accuracy>=0.95", judged by the lower bound of the interval.
+        min_gain: Least gain for which a dearer regime is worth it, in units of the metric.
+        cut: Where regimes that train above a cut are cut; None: where the every-layer probe proposes.
+        image_size: Pixels in place of the backbone's own input size.
+        input_column: Column of paths, in tables.
+        target_column: Column of labels or values, in tables.
+        task: "binary", "multiclass", "multilabel" or "regression"; None: inferred.
+        metric: What is judged; None: accuracy, f1_micro or r2.
+        group: A column, or a regular expression on names: no group stands on two sides of a split.
+        test_fraction: Share held out for the test where the data have no test split.
+        per_class: Training examples kept of each class.
+        max_unreadable: Share of unreadable files above which the run stops.
+        seed: Decides splits, initialisation and order.
+        threads: CPU threads; None: as torch chooses.
+        device: "auto", "cpu", "cuda", …
+        cache: Folder of the activation cache; None: the user's cache folder.
+        cache_limit: Its size limit in bytes.
+        restart: Throw away an earlier run in `out`.
+        watcher: Hears of the progress.
+
+    Returns:
+        The result, as written to OUT/result.json; OUT/report.html and OUT/model stand beside it.
+
+    Raises:
+        CutpointError: What the user can mend, with a hint.
+    """
+    tune_allocator()
+    watcher = watcher or Watcher()
+    chosen = resolve_regimes(regimes)
+    folder = prepare_folder(str(out), restart)
+    dataset = load_dataset(
+        data,
+        targets=targets,
+        input_column=input_column,
+        target_column=target_column,
+        task=task,
+        metric=metric,
+        group=group,
+        test_fraction=test_fraction,
+        seed=seed,
+        max_unreadable=max_unreadable,
+        per_class=per_class,
+        on_progress=lambda done, total: watcher.on_work("checking the data", done, total),
+    )
+    watcher.on_message(describe(dataset))
+    settings = Settings(
+        budget_seconds=parse_budget(budget),
+        min_gain=min_gain,
+        target=parse_target(target, dataset.task.metric),
+        seed=seed,
+        cut=cut,
+        image_size=image_size,
+        threads=set_threads(threads),
+        device=str(choose_device(device)),
+    )
+    race = Race(
+        dataset,
+        _entries(dataset, backbones, chosen, image_size, is_auto=regimes in ("auto", "all")),
+        settings,
+        folder,
+        cache=ActivationCache(None if cache is None else Path(cache), cache_limit),
+        versions=_versions(),
+        watcher=watcher,
+    )
+    return race.run()
+
+
+def train(
+    data: Any, backbone: str | Backbone = "auto", regime: str | Regime = "linear-probe", **options: Any
+) -> Result:
+    """Run one regime on one backbone, judged like a race of one; options as in `fit`."""
+    return fit(data, backbones=backbone, regimes=regime, **options)
+
+
+def load(
+    folder: str | Path, *, backbone: Backbone | None = None, backbone_path: str | Path | None = None
+) -> Model:
+    """Load a model folder (or the model of a run folder).
+
+    Args:
+        folder: RUN/model, or RUN.
+        backbone: The backbone, where it was built in Python.
+        backbone_path: Where the backbone's folder lies now, if it moved.
+
+    Raises:
+        ArtifactError: Missing, damaged, or the backbone is not what it was.
+    """
+    tune_allocator()
+    path = Path(folder)
+    if not (path / "cutpoint.json").exists() and (path / "model" / "cutpoint.json").exists():
+        path = path / "model"
+    return load_model(path, backbone=backbone, backbone_path=backbone_path)
+
+
+def evaluate(
+    model: Model | str | Path,
+    data: Any,
+    *,
+    targets: Any = None,
+    split: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> Score:
+    """Score a model on labelled data, with a 95 % interval.
+
+    Args:
+        model: A model, or its folder.
+        data: As in `fit`.
+        targets: As in `fit`.
+        split: "train", "val" or "test"; None: the test split where the data have one, else everything.
+        on_progress: Called with (done, total).
+        **options: `input_column`, `target_column`, `group` as in `fit`.
+
+    Raises:
+        DataError: The data have labels that the model does not know, or no such split.
+    """
+    found = model if isinstance(model, Model) else load(model)
+    dataset = load_dataset(data, targets=targets, task=found.task.kind, metric=found.task.metric, **options)
+    rows = _rows_of(dataset, split)
+    aligned = _aligned_targets(dataset, found)
+    scores = found.predict_scores([dataset.inputs[int(row)] for row in rows], on_progress=on_progress)
+    groups = None if dataset.groups is None else dataset.groups[rows]
+    return score(found.task, aligned[rows], scores, groups=groups)
+
+
+def describe(dataset: Dataset) -> str:
+    """One line on what was understood of the data."""
+    task, counts = dataset.task, {name: len(rows) for name, rows in dataset.splits.items()}
+    sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    what = f"{len(task.labels)} classes" if task.labels else "values"
+    held = " (held out from it)" if dataset.test_origin == "held out" else ""
+    aside = f"; {len(dataset.quarantined)} unreadable set aside" if dataset.quarantined else ""
+    return f"{dataset.modality} data, {task.kind}, {what}: {sizes}{held}{aside}. Judged by {task.metric}."
+
+
+def _entries(
+    dataset: Dataset,
+    backbones: str | Backbone | Sequence[str | Backbone],
+    regimes: Sequence[Regime],
+    image_size: int | None,
+    *,
+    is_auto: bool,
+) -> list[Entry]:
+    """Backbones with what races on each; hand-made statistics join an automatic race as a cheap honest trial."""
+    if dataset.modality == "features":
+        heads = [regime for regime in regimes if regime.is_head_only]
+        return [Entry(vector_backbone(dataset.inputs.shape[1]), heads)]  # type: ignore[union-attr]
+    named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
+    entries = [Entry(load_backbone(each, image_size=image_size), regimes) for each in named]
+    if is_auto:
+        entries.append(Entry(statistics_backbone(), resolve_regimes("linear-probe")))
+    return entries
+
+
+def _rows_of(dataset: Dataset, split: str | None) -> Any:
+    if split is None and dataset.test_origin == "given":
+        split = "test"
+    if split is None:
+        return range(len(dataset))
+    if split not in dataset.splits:
+        raise DataError(f"The data have no {split!r} split.", f"They have {', '.join(dataset.splits)}.")
+    return dataset.splits[split]
+
+
+def _aligned_targets(dataset: Dataset, model: Model) -> Any:
+    """The data's targets in the order of the model's labels."""
+    theirs, ours = dataset.task.labels, model.task.labels
+    if theirs == ours:
+        return dataset.targets
+    unknown = [label for label in theirs if label not in ours]
+    if unknown:
+        raise DataError(
+            f"The data have labels that the model does not know: {', '.join(unknown[:5])}.",
+            f"The model knows {', '.join(ours[:10])}.",
+        )
+    order = [ours.index(label) for label in theirs]
+    if dataset.task.kind == "multilabel":
+        aligned = np.zeros((len(dataset), len(ours)), dtype=dataset.targets.dtype)
+        aligned[:, order] = dataset.targets
+        return aligned
+    return np.asarray(order)[dataset.targets]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,209 @@
+"""A model as a folder: what it changed of its backbone, and enough to find the backbone again.
+
+    cutpoint.json       task, head, cut, regime, preprocessing, backbone (with digest), scores
+    model.safetensors   the head and every backbone tensor that differs from the pretrained one
+    README.md           the model card
+
+A probe therefore stores kilobytes, a partial fine-tune its top blocks. The folder is written beside its place and
+moved there whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import xxhash
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cutpoint.artifacts.card import model_card
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.load import load_reference
+from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vector_backbone
+from cutpoint.errors import ArtifactError
+from cutpoint.heads.modules import Head, LinearHead, MLPHead
+from cutpoint.model import Model, Network
+from cutpoint.runtime import channels_last
+from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task
+
+FORMAT_VERSION = 1
+FACTS_FILE = "cutpoint.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+
+
+class HeadFacts(Record):
+    """Shape of the head."""
+
+    width: int
+    outputs: int
+    hidden: tuple[int, ...] = ()
+    """Empty for a linear head."""
+
+
+class ModelFacts(Record):
+    """What cutpoint.json holds."""
+
+    format_version: int = FORMAT_VERSION
+    task: Task
+    regime: str
+    cut: int
+    head: HeadFacts
+    backbone: BackboneReference
+    preprocessing: Preprocessing
+    provenance: Provenance
+    weights_checksum: str
+    description: dict[str, Any] = {}
+
+
+def changed_tensors(model: Model) -> dict[str, Tensor]:
+    """The head's tensors, and those of the backbone that differ from the pretrained ones."""
+    tensors = {f"head.{name}": value for name, value in model.network.head.state_dict().items()}
+    if model.network.backbone is not model.backbone.module:
+        pretrained = model.backbone.module.state_dict()
+        for name, value in model.network.backbone.state_dict().items():
+            if not torch.equal(value.cpu(), pretrained[name].cpu()):
+                tensors[f"backbone.{name}"] = value
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def stored_bytes(model: Model) -> int:
+    """Bytes that the model stores beyond its backbone."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in changed_tensors(model).values())
+
+
+def save_model(model: Model, folder: Path) -> Path:
+    """Write the model folder, replacing an earlier one that was written by this function.
+
+    Raises:
+        ArtifactError: Something else stands in the place.
+    """
+    if folder.exists() and not (folder / FACTS_FILE).is_file():
+        raise ArtifactError(
+            f"{folder} exists and is not a model folder; it is left as it is.", "Choose another folder."
+        )
+    draft = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    save_file(changed_tensors(model), draft / WEIGHTS_FILE)
+    facts = ModelFacts(
+        task=model.task,
+        regime=model.regime,
+        cut=model.cut,
+        head=_head_facts(model.network.head),
+        backbone=model.backbone.reference,
+        preprocessing=model.backbone.preprocessing,
+        provenance=model.backbone.provenance,
+        weights_checksum=_checksum(draft / WEIGHTS_FILE),
+        description=model.description,
+    )
+    (draft / FACTS_FILE).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+    card = model_card(facts.model_dump(mode="json"), (draft / WEIGHTS_FILE).stat().st_size)
+    (draft / CARD_FILE).write_text(card, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    draft.rename(folder)
+    return folder
+
+
+def load_model(
+    folder: Path, *, backbone: Backbone | None = None, backbone_path: str | Path | None = None
+) -> Model:
+    """Read a model folder.
+
+    Args:
+        folder: What `save_model` wrote.
+        backbone: The backbone, where it was built in Python and no file holds it.
+        backbone_path: Where the backbone's folder lies now, if it moved.
+
+    Raises:
+        ArtifactError: The folder is missing or damaged, or the backbone moved or is another one.
+    """
+    facts = _read_facts(folder)
+    tensors = _read_weights(folder, facts)
+    if backbone is None:
+        backbone = _find_backbone(facts, backbone_path)
+    elif backbone.reference.digest != facts.backbone.digest:
+        raise ArtifactError(
+            f"The backbone given has other weights than the one that {folder} was trained on.",
+            "Give the backbone that the model was trained on.",
+        )
+    channels_last(backbone.module)
+    module = _with_changes(backbone, tensors)
+    head = _build_head(facts.head)
+    head.load_state_dict(
+        {name.removeprefix("head."): v for name, v in tensors.items() if name.startswith("head.")}
+    )
+    return Model(backbone, Network(module, head), facts.task, facts.regime, facts.cut, facts.description)
+
+
+def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
+    if facts.backbone.kind == "none":
+        return vector_backbone(facts.head.width)
+    if facts.backbone.name == STATISTICS_NAME:
+        return statistics_backbone()
+    return load_reference(facts.backbone, path)
+
+
+def _with_changes(backbone: Backbone, tensors: dict[str, Tensor]) -> nn.Module:
+    """The backbone's module, or a copy with the stored tensors in place of the pretrained ones."""
+    changes = {n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")}
+    if not changes:
+        return backbone.module
+    module = backbone.rebuild()
+    module.load_state_dict({**backbone.module.state_dict(), **changes})
+    return channels_last(module)
+
+
+def _head_facts(head: Head) -> HeadFacts:
+    linears = [layer for layer in head.layers.modules() if isinstance(layer, nn.Linear)]
+    return HeadFacts(
+        width=head.width, outputs=head.outputs, hidden=tuple(layer.out_features for layer in linears[:-1])
+    )
+
+
+def _build_head(facts: HeadFacts) -> Head:
+    if not facts.hidden:
+        return LinearHead(facts.width, facts.outputs)
+    return MLPHead(facts.width, facts.outputs, facts.hidden)
+
+
+def _read_facts(folder: Path) -> ModelFacts:
+    path = folder / FACTS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        hint = "A finished run keeps its model in RUN/model." if folder.is_dir() else "Check the path."
+        raise ArtifactError(f"There is no model in {folder}.", hint) from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} is not JSON.", "The file is damaged; make the model again.") from error
+    if isinstance(content, dict) and content.get("format_version", 0) > FORMAT_VERSION:
+        raise ArtifactError(f"{folder} was written by a newer Cutpoint.", "Upgrade cutpoint.")
+    try:
+        return ModelFacts.model_validate(content)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise ArtifactError(f"{path} is damaged at {where}.", "Make the model again.") from error
+
+
+def _read_weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
+    path = folder / WEIGHTS_FILE
+    try:
+        if _checksum(path) != facts.weights_checksum:
+            raise ArtifactError(
+                f"{path} is not what was saved.", "The file is damaged; make the model again."
+            )
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}.", "Make the model again.") from error
+    return tensors
+
+
+def _checksum(path: Path) -> str:
+    return xxhash.xxh3_128_hexdigest(path.read_bytes())

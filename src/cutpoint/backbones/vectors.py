@@ -1,0 +1,42 @@
+"""Backbones without a network: hand-made image statistics, and rows of numbers as they are given.
+
+They let the cheap honest trials (and plain feature tables) run through the same regimes, race and model folder.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.data.statistics import STATISTICS_WIDTH
+from cutpoint.types import BackboneReference, Provenance, VectorPreprocessing
+
+STATISTICS_NAME = "builtin:statistics"
+VECTOR_NAME = "features"
+
+
+def statistics_backbone() -> Backbone:
+    """Colour, thumbnail and gradient statistics of an image; see `cutpoint.data.statistics`."""
+    preprocessing = VectorPreprocessing(kind="statistics", width=STATISTICS_WIDTH)
+    reference = BackboneReference(kind="builtin", name=STATISTICS_NAME, digest="statistics-1")
+    return _without_network(reference, preprocessing, Provenance(licence="Apache-2.0", trained_on="nothing"))
+
+
+def vector_backbone(width: int) -> Backbone:
+    """Rows of `width` numbers, as given."""
+    reference = BackboneReference(kind="none", name=VECTOR_NAME, digest=f"width-{width}")
+    return _without_network(reference, VectorPreprocessing(kind="vector", width=width), Provenance())
+
+
+def _without_network(
+    reference: BackboneReference, preprocessing: VectorPreprocessing, provenance: Provenance
+) -> Backbone:
+    return Backbone(
+        reference=reference,
+        module=nn.Identity(),
+        blocks=(),
+        preprocessing=preprocessing,
+        width=preprocessing.width,
+        provenance=provenance,
+        rebuild=nn.Identity,
+    )

@@ -1,0 +1,1 @@
+"""The race: trials cheapest first, under a budget, judged by paired comparison, resumable at any moment."""

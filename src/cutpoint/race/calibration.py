@@ -1,0 +1,143 @@
+"""A short timing on this machine, from which every trial's cost is predicted before the first one runs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.inputs import to_inputs
+from cutpoint.features.bank import FeatureBank
+from cutpoint.heads.exact import fit_exact
+from cutpoint.heads.modules import LinearHead, MLPHead
+from cutpoint.model import Network
+from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
+from cutpoint.types import Record, Task
+
+_BATCH = 16
+_HEAD_ROWS = 500
+_HEAD_BATCH = 64
+
+
+class Calibration(Record):
+    """Measured once a backbone and written into the plan: decisions use these figures, never the clock."""
+
+    forward_seconds: float
+    """One example through the whole backbone, in batches."""
+    step_seconds: float
+    """One example through a training step of the whole network."""
+    exact_seconds: float
+    """The exact head with its cross-validation, for each training row."""
+    head_seconds: float
+    """One example through a training step of a small MLP head."""
+    flops: int
+    """Forward operations for one example, backbone only."""
+    flops_below: tuple[float, ...]
+    """Share of the forward pass in blocks 1…k, for k = 0…L."""
+    trainable: tuple[int, ...]
+    """Backbone parameters that train when k blocks are frozen, for k = 0…L."""
+    parameters: int
+    buffers: int
+
+
+def calibrate(
+    bank: FeatureBank, targets: NDArray[np.generic], task: Task, device: torch.device
+) -> Calibration:
+    """Time a forward pass, a training step and a head on a few of the bank's rows; takes seconds.
+
+    Args:
+        bank: The backbone and its rows; pooled features are computed if they are not yet.
+        targets: For the bank's rows.
+        task: What is predicted.
+        device: Where fits will run.
+    """
+    backbone = bank.backbone
+    positions = np.arange(min(_BATCH, len(bank.rows)))
+    inputs = to_inputs(backbone.preprocessing, bank.prepared(positions).to(device))
+    network = Network(copy.deepcopy(backbone.module), LinearHead(backbone.width, task.outputs)).to(device)
+    has_network = bool(backbone.blocks)
+    with torch.inference_mode():
+        forward = _seconds(lambda: network.backbone(inputs)) if has_network else 0.0
+    step = _seconds(lambda: _training_step(network, backbone, inputs)) if has_network else 0.0
+    total, below = _flops(network.backbone, backbone, inputs[:1])
+    return Calibration(
+        forward_seconds=forward / len(inputs),
+        step_seconds=step / len(inputs),
+        exact_seconds=_exact_seconds(bank, targets, task),
+        head_seconds=_head_seconds(backbone.width, task),
+        flops=total,
+        flops_below=below,
+        trainable=_trainable(network, backbone),
+        parameters=sum(parameter.numel() for parameter in backbone.module.parameters()),
+        buffers=sum(buffer.numel() for buffer in backbone.module.buffers()),
+    )
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    """The faster of two runs after one to warm up."""
+    function()
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None:
+    apply_partition(network, backbone.blocks, Partition(0))
+    apply_modes(network, backbone.blocks, Partition(0), "inference")
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
+    torch.autograd.backward(network(inputs).square().mean())
+    optimizer.step()
+
+
+def _exact_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) -> float:
+    rows = np.random.default_rng(0).permutation(len(targets))[:_HEAD_ROWS]
+    features = bank.pooled().final[rows]
+    started = time.perf_counter()
+    fit_exact(features, targets[rows], task)
+    return (time.perf_counter() - started) / len(rows)
+
+
+def _head_seconds(width: int, task: Task) -> float:
+    head = MLPHead(width, task.outputs, (256,))
+    features = torch.randn(_HEAD_BATCH, width, generator=torch.Generator().manual_seed(0))
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.0, fused=True)
+
+    def step() -> None:
+        loss = F.mse_loss(head(features), torch.zeros(_HEAD_BATCH, task.outputs))
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return _seconds(step) / _HEAD_BATCH
+
+
+def _flops(module: nn.Module, backbone: Backbone, inputs: Tensor) -> tuple[int, tuple[float, ...]]:
+    """Forward operations of the whole, and the cumulative share of the blocks."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        module(inputs)
+    total = counter.get_total_flops()
+    counts = {name: sum(each.values()) for name, each in counter.get_flop_counts().items()}
+    root = type(module).__name__
+    own = [sum(counts.get(f"{root}.{member}", 0) for member in block.members) for block in backbone.blocks]
+    if total == 0:
+        return 0, tuple(0.0 for _ in range(len(backbone.blocks) + 1))
+    return total, tuple(min(float(share), 1.0) for share in np.cumsum([0, *own]) / total)
+
+
+def _trainable(network: Network, backbone: Backbone) -> tuple[int, ...]:
+    counts = []
+    for frozen in range(len(backbone.blocks) + 1):
+        groups = trainable_parameters(network, backbone.blocks, Partition(frozen))
+        counts.append(sum(p.numel() for name, ms in groups.items() if name != "head" for _, p in ms))
+    return tuple(counts)

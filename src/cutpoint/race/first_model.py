@@ -1,0 +1,43 @@
+"""A usable model within seconds: a probe on a stratified subset, replaced as soon as something better is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cutpoint.artifacts import save_model
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.data.splits import holdout
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.store import ActivationCache
+from cutpoint.heads.exact import fit_exact
+from cutpoint.model import Model, Network
+from cutpoint.race.judging import Judging
+from cutpoint.race.run_folder import RunFolder
+from cutpoint.race.watcher import Watcher
+from cutpoint.types import Dataset
+
+ROWS = 150
+
+
+def save_first_model(
+    dataset: Dataset, backbone: Backbone, judging: Judging, folder: RunFolder, watcher: Watcher
+) -> None:
+    """Fit the exact head on a few rows and save it as RUN/model, unless there is a model or few rows anyway."""
+    if len(judging.rows) <= 2 * ROWS or (folder.model / "cutpoint.json").exists():
+        return
+    _, rows = holdout(dataset, judging.rows, fraction=ROWS / len(judging.rows), seed=0)
+    bank = FeatureBank(backbone, dataset, rows, ActivationCache(limit=0), on_progress=watcher.on_work)
+    targets = dataset.targets[bank.rows]
+    if dataset.task.is_classification and len(np.unique(targets)) < dataset.task.outputs:
+        return
+    solved = fit_exact(bank.pooled().final, targets, dataset.task)
+    model = Model(
+        backbone=backbone,
+        network=Network(backbone.module, solved.head),
+        task=dataset.task,
+        regime="linear-probe",
+        cut=len(backbone.blocks),
+        description={"name": "First model", "Note": f"a probe on {len(rows)} examples, while the race runs"},
+    )
+    save_model(model, folder.model)
+    watcher.on_message(f"A first model (a probe on {len(rows)} examples) is in {folder.model}.")

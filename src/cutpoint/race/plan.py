@@ -1,0 +1,129 @@
+"""The plan: which trials, in which order, at which predicted cost. Written before the first trial and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cutpoint.backbones.backbone import Backbone, Block
+from cutpoint.features.cut import valid_cuts
+from cutpoint.features.layer_probe import proposed_cuts
+from cutpoint.race.calibration import Calibration
+from cutpoint.race.judging import Judging
+from cutpoint.race.prediction import predict_cost
+from cutpoint.race.settings import Settings
+from cutpoint.regimes.recipe import Recipe, resolve_recipe
+from cutpoint.regimes.regime import Regime
+from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Provenance, Record, Task
+
+
+class PlannedTrial(Record):
+    """A trial before it runs."""
+
+    id: str
+    backbone: str
+    recipe: Recipe
+    repeats: int
+    predicted: Cost
+
+
+class Plan(Record):
+    """Everything that is fixed before the first trial."""
+
+    settings: Settings
+    task: Task
+    data: DataSummary
+    judged_on: str
+    backbones: dict[str, BackboneReference]
+    provenance: dict[str, Provenance]
+    layer_probe: dict[str, tuple[LayerProbe, ...]]
+    dropped_cuts: dict[str, dict[str, str]]
+    calibration: dict[str, Calibration]
+    trials: tuple[PlannedTrial, ...]
+    versions: dict[str, str]
+
+
+def plan_trials(
+    backbone: Backbone,
+    regimes: Sequence[Regime],
+    *,
+    calibration: Calibration,
+    curve: Sequence[LayerProbe],
+    judging: Judging,
+    task: Task,
+    settings: Settings,
+    prefix: str,
+) -> list[PlannedTrial]:
+    """Every trial of one backbone: a regime that needs a cut runs at the user's, or at each proposed one.
+
+    Args:
+        backbone: What is adapted.
+        regimes: What to race on it.
+        calibration: Its timing on this machine.
+        curve: Its every-layer probe.
+        judging: Tells how many fits of how many rows a trial takes.
+        task: What is predicted.
+        settings: The race's.
+        prefix: In front of the trials' ids, where several backbones race.
+    """
+    planned = []
+    for regime in regimes:
+        for cut in _cuts(regime, backbone, curve, settings):
+            planned.append(_plan_trial(backbone, regime, cut, calibration, judging, task, settings, prefix))
+    return planned
+
+
+def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
+    """Cheapest first by prediction; random initialisation last, since it is the control, not the candidate."""
+    return tuple(
+        sorted(
+            trials, key=lambda trial: (trial.recipe.regime.init == "random", trial.predicted.seconds or 0.0)
+        )
+    )
+
+
+def _cuts(
+    regime: Regime, backbone: Backbone, curve: Sequence[LayerProbe], settings: Settings
+) -> list[int | str | None]:
+    if not regime.needs_cut:
+        return [None]
+    if settings.cut is not None:
+        return [settings.cut]
+    return list(proposed_cuts(curve, valid_cuts(backbone).valid))
+
+
+def _plan_trial(
+    backbone: Backbone,
+    regime: Regime,
+    cut: int | str | None,
+    calibration: Calibration,
+    judging: Judging,
+    task: Task,
+    settings: Settings,
+    prefix: str,
+) -> PlannedTrial:
+    first_train, first_held = judging.repeats[0][0]
+    recipe = resolve_recipe(regime, backbone, cut=cut, rows=len(first_train))
+    repeats = len(judging.repeats) if regime.is_head_only else 1
+    fits = repeats * len(judging.repeats[0])
+    cost = predict_cost(
+        recipe,
+        calibration,
+        width=backbone.width,
+        task=task,
+        rows=len(first_train),
+        judged=len(first_held),
+        fits=fits,
+        refit=judging.is_cross_validation,
+        can_cache=recipe.cut in valid_cuts(backbone).valid,
+    )
+    name = f"{regime.name}@{recipe.cut}" if regime.needs_cut else regime.name
+    return PlannedTrial(
+        id=f"{prefix}{name}", backbone=backbone.name, recipe=recipe, repeats=repeats, predicted=cost
+    )
+
+
+def cut_name(frozen_blocks: int, blocks: Sequence[Block]) -> str:
+    """What trains, in words."""
+    if frozen_blocks >= len(blocks):
+        return "head only"
+    return "everything" if frozen_blocks == 0 else f"{blocks[frozen_blocks].name} and above"

@@ -1,0 +1,73 @@
+"""What a trial will cost, predicted from the calibration: seconds, trainable parameters, stored bytes, operations."""
+
+from __future__ import annotations
+
+from cutpoint.race.calibration import Calibration
+from cutpoint.regimes.recipe import Recipe, Stage
+from cutpoint.types import Cost, Task
+
+RATE_SHARE = 0.25
+"""Share of a fit's epochs that each candidate rate is tried for."""
+_FLOAT_BYTES = 4
+
+
+def predict_cost(
+    recipe: Recipe,
+    calibration: Calibration,
+    *,
+    width: int,
+    task: Task,
+    rows: int,
+    judged: int,
+    fits: int,
+    refit: bool,
+    can_cache: bool,
+) -> Cost:
+    """Predict one trial.
+
+    Args:
+        recipe: Resolved for these rows.
+        calibration: Of the backbone on this machine.
+        width: Pooled features per example.
+        task: What is predicted.
+        rows: Training rows of one fit.
+        judged: Validation rows of one fit.
+        fits: Fits that are judged.
+        refit: Whether a last fit on all rows follows if the trial takes the lead.
+        can_cache: Whether activations at the recipe's cut may be stored.
+    """
+    one = sum(_stage_seconds(stage, calibration, rows, judged, can_cache) for stage in recipe.stages)
+    search = RATE_SHARE * len(recipe.rate_candidates) * one
+    share_below = calibration.flops_below[recipe.cut]
+    caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
+    head = _head_parameters(recipe, width, task)
+    is_untouched = recipe.cut == len(calibration.trainable) - 1
+    trainable = head + calibration.trainable[recipe.cut]
+    stored = head + (0 if is_untouched else calibration.trainable[recipe.cut])
+    return Cost(
+        seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
+        trainable_parameters=trainable,
+        total_parameters=calibration.parameters + head,
+        stored_bytes=_FLOAT_BYTES * stored,
+        flops=calibration.flops + 2 * head,
+    )
+
+
+def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: int, can_cache: bool) -> float:
+    if stage.phase.solver == "exact":
+        return calibration.exact_seconds * rows
+    epochs = int(stage.phase.epochs)
+    below = calibration.flops_below[stage.frozen_blocks]
+    if stage.frozen_blocks == len(calibration.trainable) - 1:
+        return calibration.head_seconds * rows * epochs
+    is_live = (stage.phase.augmentation != "none" and stage.phase.views == 0) or not can_cache
+    train = calibration.step_seconds * (1 - below) + (calibration.forward_seconds * below if is_live else 0.0)
+    judge = calibration.forward_seconds * (1.0 if is_live else 1 - below)
+    return epochs * (train * rows + judge * judged)
+
+
+def _head_parameters(recipe: Recipe, width: int, task: Task) -> int:
+    if recipe.regime.head == "linear":
+        return (width + 1) * task.outputs
+    hidden = recipe.regime.hidden
+    return (width + 1) * hidden + (hidden + 1) * task.outputs

@@ -1,0 +1,412 @@
+"""The race: plan, run trials cheapest first, keep the leader, judge once on the test split, say what was found.
+
+Decisions use predictions and scores, which are the same in every run; the clock is only a guard. Where it binds,
+that is journaled, and a resumed run replays it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cutpoint.artifacts import load_model, save_model
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.vectors import STATISTICS_NAME
+from cutpoint.data.summary import content_hash, summarise
+from cutpoint.errors import ArtifactError, BudgetError, CutpointError
+from cutpoint.evaluation.comparison import compare
+from cutpoint.evaluation.metrics import check_metric
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.cut import valid_cuts
+from cutpoint.features.layer_probe import probe_layers
+from cutpoint.features.store import ActivationCache
+from cutpoint.model import Model
+from cutpoint.race.calibration import calibrate
+from cutpoint.race.clock import ActiveClock
+from cutpoint.race.examination import Examination, examine
+from cutpoint.race.findings import race_findings
+from cutpoint.race.first_model import save_first_model
+from cutpoint.race.judging import Judging, plan_judging
+from cutpoint.race.plan import Plan, PlannedTrial, in_order, plan_trials
+from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.settings import Settings
+from cutpoint.race.trial import Ground, TrialRun
+from cutpoint.race.verdict import write_verdict
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes.regime import Regime
+from cutpoint.reports import write_report
+from cutpoint.runtime import channels_last
+from cutpoint.types import Comparison, Dataset, Result, Trial, Verdict
+
+
+class OutOfTimeError(Exception):
+    """The guard: the budget is spent in the middle of a trial."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A backbone and the regimes that race on it."""
+
+    backbone: Backbone
+    regimes: Sequence[Regime]
+
+
+@dataclass
+class _Standing:
+    """Who leads, and all that has happened."""
+
+    trials: list[Trial] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    predictions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    runs: dict[str, TrialRun] = field(default_factory=dict)
+    leader: Trial | None = None
+    predicted_seconds: float = 0.0
+
+
+class Race:
+    """One race in one run folder.
+
+    Args:
+        dataset: Labelled data with splits.
+        entries: Backbones with their regimes.
+        settings: Fixed choices.
+        folder: Where everything is written; an unfinished run of the same settings and data goes on.
+        cache: Shared between runs.
+        versions: Library versions, for the record.
+        watcher: Hears of the progress.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        entries: Sequence[Entry],
+        settings: Settings,
+        folder: RunFolder,
+        *,
+        cache: ActivationCache,
+        versions: dict[str, str],
+        watcher: Watcher,
+    ) -> None:
+        check_metric(dataset.task)
+        self.dataset = dataset
+        self.entries = entries
+        for entry in entries:
+            channels_last(entry.backbone.module)
+        self.settings = settings
+        self.folder = folder
+        self.versions = versions
+        self.watcher = watcher
+        self.device = torch.device(settings.device)
+        self.judging: Judging = plan_judging(dataset, settings)
+        self.banks = {
+            entry.backbone.name: FeatureBank(
+                entry.backbone, dataset, self.judging.rows, cache, on_progress=watcher.on_work
+            )
+            for entry in entries
+        }
+        self.clock = ActiveClock(folder.clock)
+        self.standing = _Standing()
+
+    def run(self) -> Result:
+        """Run or go on; an interruption leaves a valid result of what is finished."""
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        plan = self._plan()
+        self.watcher.on_plan(plan)
+        try:
+            for planned in plan.trials:
+                self._take_turn(plan, planned)
+                self._write(plan, "interrupted")
+            return self._finish(plan)
+        except KeyboardInterrupt:
+            self.clock.save()
+            result = self._write(plan, "interrupted")
+            write_report(self.folder.path)
+            self.watcher.on_message("Interrupted. The same command goes on from here.")
+            return result
+
+    # ------------------------------------------------------------------------------------------------- plan
+
+    def _plan(self) -> Plan:
+        plan = read_record(self.folder.plan, Plan)
+        if plan is None:
+            save_first_model(self.dataset, self.entries[0].backbone, self.judging, self.folder, self.watcher)
+            plan = self._make_plan()
+            write_record(self.folder.plan, plan)
+        elif plan.settings != self.settings or plan.data.hash != content_hash(self.dataset):
+            what = "settings" if plan.settings != self.settings else "data"
+            raise ArtifactError(
+                f"{self.folder.path} holds a run with other {what}.",
+                "Choose another folder with --out, or start anew with --restart.",
+            )
+        self._check_backbones(plan)
+        return plan
+
+    def _make_plan(self) -> Plan:
+        trials: list[PlannedTrial] = []
+        curves, calibrations, dropped = {}, {}, {}
+        targets = self.dataset.targets[self.judging.rows]
+        groups = None if self.dataset.groups is None else self.dataset.groups[self.judging.rows]
+        named = [entry for entry in self.entries if entry.backbone.blocks]
+        for entry in self.entries:
+            backbone, bank = entry.backbone, self.banks[entry.backbone.name]
+            if backbone.blocks:
+                bank.store_prepared()
+            pooled = bank.pooled()
+            self.watcher.on_message(f"Probing every block of {backbone.name}.") if backbone.blocks else None
+            curve = probe_layers(
+                backbone, pooled, targets, self.dataset.task, groups=groups, seed=self.settings.seed
+            )
+            calibration = calibrate(bank, targets, self.dataset.task, self.device)
+            prefix = f"{_short(backbone.name)}/" if len(named) > 1 and backbone.blocks else ""
+            prefix = "image-statistics/" if backbone.name == STATISTICS_NAME else prefix
+            trials += plan_trials(
+                backbone,
+                entry.regimes,
+                calibration=calibration,
+                curve=curve,
+                judging=self.judging,
+                task=self.dataset.task,
+                settings=self.settings,
+                prefix=prefix.replace("/", ":"),
+            )
+            curves[backbone.name], calibrations[backbone.name] = curve, calibration
+            dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
+        return Plan(
+            settings=self.settings,
+            task=self.dataset.task,
+            data=summarise(self.dataset),
+            judged_on=self.judging.sentence,
+            backbones={entry.backbone.name: entry.backbone.reference for entry in self.entries},
+            provenance={entry.backbone.name: entry.backbone.provenance for entry in self.entries},
+            layer_probe={name: curve for name, curve in curves.items() if curve},
+            dropped_cuts=dropped,
+            calibration=calibrations,
+            trials=in_order(trials),
+            versions=self.versions,
+        )
+
+    def _check_backbones(self, plan: Plan) -> None:
+        found = {entry.backbone.name: entry.backbone.reference.digest for entry in self.entries}
+        if found != {name: reference.digest for name, reference in plan.backbones.items()}:
+            raise ArtifactError(
+                f"{self.folder.path} holds a run with other backbones: {', '.join(plan.backbones)}.",
+                "Choose another folder with --out, or start anew with --restart.",
+            )
+
+    # ----------------------------------------------------------------------------------------------- trials
+
+    def _take_turn(self, plan: Plan, planned: PlannedTrial) -> None:
+        """Run one trial, or record why not."""
+        stopped = {event["trial"]: event for event in self.folder.events() if event["event"] == "out of time"}
+        reason = self._why_not(planned, bool(stopped))
+        if planned.id in stopped:
+            self._record(self._unrun(planned, "interrupted", stopped[planned.id]["reason"]))
+        elif reason:
+            status = "priced" if planned.recipe.regime.init == "random" else "skipped"
+            self._record(self._unrun(planned, status, reason))
+        else:
+            self._run_trial(plan, planned)
+
+    def _why_not(self, planned: PlannedTrial, is_out_of_time: bool) -> str:
+        """The reason to leave a trial out, from predictions and scores alone; empty to run it."""
+        leader = self.standing.leader
+        predicted = planned.predicted.seconds or 0.0
+        left = self.settings.budget_seconds - self.standing.predicted_seconds
+        if leader is not None and leader.validation is not None:
+            target = self.settings.target
+            if target is not None and leader.validation.low >= target.value:
+                return f"the target {target.metric} >= {target.value:g} is met by {leader.id}"
+            metric = check_metric(self.dataset.task)
+            if metric.share and leader.validation.value + self.settings.min_gain > 1:
+                return f"no gain of {self.settings.min_gain:g} is left above {leader.id}"
+        if is_out_of_time:
+            return "the budget was spent before its turn"
+        if predicted > left and leader is not None:
+            return f"it would take about {predicted:.0f} s, and {max(left, 0):.0f} s of the budget are left"
+        return ""
+
+    def _run_trial(self, plan: Plan, planned: PlannedTrial) -> None:
+        standing = self.standing
+        self.watcher.on_trial_start(planned)
+        bank = self.banks[planned.backbone]
+        ground = Ground(
+            bank, self.dataset, self.judging, plan.calibration[planned.backbone], self.settings, self.device
+        )
+        run = TrialRun(planned, ground, self.folder, self.watcher, self._check_time)
+        try:
+            trial = run.run()
+            predictions = run.predictions()
+            comparison = self._compare(trial, predictions)
+            takes_lead = comparison is None or comparison.decision == "replaces"
+            if takes_lead:
+                self._promote(run, trial)
+        except OutOfTimeError:
+            reason = f"the budget of {self.settings.budget_seconds:.0f} s was spent in the middle of it"
+            self.folder.note("out of time", trial=planned.id, reason=reason)
+            self._record(self._unrun(planned, "interrupted", reason))
+            return
+        except CutpointError as error:
+            self._record(self._unrun(planned, "failed", error.message))
+            return
+        standing.runs[trial.id], standing.predictions[trial.id] = run, predictions
+        standing.predicted_seconds += planned.predicted.seconds or 0.0
+        if comparison is not None:
+            standing.comparisons.append(comparison)
+            if comparison.decision == "eliminated":
+                trial = trial.model_copy(update={"status": "eliminated", "reason": comparison.sentence})
+        if takes_lead:
+            standing.leader = trial
+        self._record(trial, comparison)
+
+    def _compare(self, trial: Trial, predictions: NDArray[np.float32]) -> Comparison | None:
+        leader = self.standing.leader
+        if leader is None:
+            return None
+        judged = self.judging.judged
+        return compare(
+            self.dataset.task,
+            self.dataset.targets[judged],
+            self.standing.predictions[leader.id],
+            predictions,
+            leader_id=leader.id,
+            challenger_id=trial.id,
+            min_gain=self.settings.min_gain,
+            groups=None if self.dataset.groups is None else self.dataset.groups[judged],
+            seed=self.settings.seed,
+        )
+
+    def _promote(self, run: TrialRun, trial: Trial) -> None:
+        """Put the new leader's model where users look for it; an earlier call may already have done so."""
+        promoted = [event["trial"] for event in self.folder.events() if event["event"] == "leads"]
+        if trial.id in promoted and (self.folder.model / "cutpoint.json").exists():
+            return
+        model = run.save_final_model(self._description(trial))
+        save_model(model, self.folder.model)
+        self.folder.note("leads", trial=trial.id)
+
+    def _description(self, trial: Trial) -> dict[str, str]:
+        validation = trial.validation
+        described = {"name": f"{trial.id} on {trial.backbone}", "Data": self.dataset.source}
+        if validation is not None:
+            described["Validation"] = (
+                f"{validation.metric} {validation.value:.4f} [{validation.low:.4f}, {validation.high:.4f}], "
+                f"{self.judging.sentence}"
+            )
+        return described
+
+    def _record(self, trial: Trial, comparison: Comparison | None = None) -> None:
+        self.standing.trials.append(trial)
+        self.watcher.on_trial_end(trial, comparison)
+
+    def _unrun(self, planned: PlannedTrial, status: str, reason: str) -> Trial:
+        return Trial(
+            id=planned.id,
+            regime=planned.recipe.regime.name,
+            backbone=planned.backbone,
+            cut=planned.recipe.cut,
+            seed=self.settings.seed,
+            status=status,
+            reason=reason,
+            predicted=planned.predicted,
+        )
+
+    def _check_time(self) -> None:
+        # The first trial may always finish: a run without any model helps nobody.
+        if self.clock.tick() > self.settings.budget_seconds and self.standing.leader is not None:
+            raise OutOfTimeError
+
+    # ---------------------------------------------------------------------------------------------- results
+
+    def _finish(self, plan: Plan) -> Result:
+        leader = self.standing.leader
+        if leader is None:
+            reasons = "; ".join(f"{trial.id}: {trial.reason}" for trial in self.standing.trials)
+            raise BudgetError(f"No trial finished. {reasons}", "Give more time, or other regimes.")
+        model = self._winning_model()
+        self.watcher.on_message("Judging the winner once on the test split.")
+        examination = examine(model, self.dataset, self.watcher)
+        findings = race_findings(
+            self.dataset, self.judging, self.standing.trials, self.standing.predictions, leader, examination
+        )
+        verdict = write_verdict(
+            self.dataset.task,
+            leader,
+            self.standing.trials,
+            self.standing.comparisons,
+            examination.score,
+            findings,
+        )
+        self.clock.save()
+        result = self._write(plan, "finished", examination, verdict)
+        write_report(self.folder.path)
+        for trial_id in self.standing.runs:
+            for checkpoint in (self.folder.trial(trial_id) / "fits").glob("*.safetensors"):
+                checkpoint.unlink()
+        return result
+
+    def _winning_model(self) -> Model:
+        leader = self.standing.leader
+        assert leader is not None
+        return load_model(self.folder.model, backbone=self.banks[leader.backbone].backbone)
+
+    def _write(
+        self,
+        plan: Plan,
+        status: str,
+        examination: Examination | None = None,
+        verdict: Verdict | None = None,
+    ) -> Result:
+        leader = self.standing.leader
+        result = Result(
+            status=status,
+            task=self.dataset.task,
+            data=plan.data,
+            backbones=plan.backbones,
+            provenance=plan.provenance,
+            judged_on=plan.judged_on,
+            trials=tuple(self.standing.trials),
+            comparisons=tuple(self.standing.comparisons),
+            layer_probe=plan.layer_probe,
+            winner=None if leader is None else leader.id,
+            test=examination.score if examination else None,
+            confusion=examination.confusion if examination else None,
+            mistakes=examination.mistakes if examination else (),
+            verdict=verdict,
+            seconds=self.clock.seconds,
+            settings=plan.settings.model_dump(mode="json"),
+            versions=plan.versions,
+            seed=self.settings.seed,
+            run=str(self.folder.path),
+        )
+        write_record(self.folder.result, result)
+        return result
+
+
+def prepare_folder(path: str, restart: bool) -> RunFolder:
+    """The run folder; `restart` empties an earlier run, and nothing else is ever removed.
+
+    Raises:
+        ArtifactError: The folder holds something that is no run.
+    """
+    from pathlib import Path
+
+    folder = RunFolder(Path(path))
+    if folder.path.exists() and any(folder.path.iterdir()):
+        is_run = folder.plan.exists() or folder.clock.exists() or folder.model.exists()
+        if not is_run:
+            raise ArtifactError(
+                f"{path} is not empty and holds no run; it is left as it is.",
+                "Choose another folder with --out.",
+            )
+        if restart:
+            shutil.rmtree(folder.path)
+    return folder
+
+
+def _short(name: str) -> str:
+    return name.replace(":", "-").replace("/", "-")

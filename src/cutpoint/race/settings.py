@@ -1,0 +1,76 @@
+"""What the user fixed before the race; a resumed run must have the same."""
+
+from __future__ import annotations
+
+import re
+
+from cutpoint.errors import CutpointError
+from cutpoint.types import Record
+
+_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hours": 3600}
+
+
+class Target(Record):
+    """Good enough: stop as soon as the lower bound of the metric's interval passes."""
+
+    metric: str
+    value: float
+
+
+class Settings(Record):
+    """Fixed choices of a race."""
+
+    budget_seconds: float = 1200.0
+    min_gain: float = 0.005
+    """In units of the metric: 0.005 is half a point of accuracy."""
+    target: Target | None = None
+    seed: int = 0
+    cut: int | str | None = None
+    """Where regimes that say "cut" cut; None: where the every-layer probe proposes."""
+    image_size: int | None = None
+    validation_fraction: float = 0.2
+    folds: int = 5
+    repeats: int = 3
+    """Repeats of cross-validation for regimes that train the head only; dearer ones run once."""
+    cross_validate_below: int = 1000
+    """Training rows below which validation is by cross-validation."""
+    threads: int = 1
+    device: str = "cpu"
+    price_per_hour: float | None = None
+
+
+def parse_budget(text: str | float) -> float:
+    """Seconds from "90s", "20m", "20min", "2h", or a number of seconds.
+
+    Raises:
+        CutpointError: Neither.
+    """
+    if isinstance(text, (int, float)):
+        seconds = float(text)
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+        if match is None or (match[2] and match[2] not in _UNITS):
+            raise CutpointError(f"{text!r} is no length of time.", "Write it as 90s, 20m or 2h.")
+        seconds = float(match[1]) * _UNITS.get(match[2] or "s", 1)
+    if seconds <= 0:
+        raise CutpointError("The budget must be longer than nothing.", "Write it as 90s, 20m or 2h.")
+    return seconds
+
+
+def parse_target(text: str | None, metric: str) -> Target | None:
+    """A target such as "accuracy>=0.95".
+
+    Raises:
+        CutpointError: It is not of that form, or names another metric than the task's.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\w+)\s*>=\s*([\d.]+)\s*", text)
+    if match is None:
+        raise CutpointError(f"{text!r} is no target.", f"Write it as '{metric}>=0.95'.")
+    if match[1] != metric:
+        raise CutpointError(
+            f"The target names {match[1]!r}, but the race is judged by {metric!r}.",
+            f"Use '{metric}>=…', or choose the metric with --metric {match[1]}.",
+        )
+    return Target(metric=match[1], value=float(match[2]))

@@ -1,0 +1,361 @@
+"""Runs one planned trial: its choice of rate, its fits, its predictions and costs. Goes on where it was killed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cutpoint.artifacts import save_model
+from cutpoint.artifacts.model_folder import stored_bytes
+from cutpoint.backbones.order import uncovered_parameters
+from cutpoint.errors import TrainingError
+from cutpoint.evaluation.diagnosis import chance_score, diagnose
+from cutpoint.evaluation.intervals import score
+from cutpoint.features.bank import FeatureBank
+from cutpoint.model import Model
+from cutpoint.race.calibration import Calibration
+from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.latency import latency_ms
+from cutpoint.race.plan import PlannedTrial, cut_name
+from cutpoint.race.prediction import RATE_SHARE
+from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.settings import Settings
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes.recipe import Recipe
+from cutpoint.runtime import PeakMemory
+from cutpoint.training.fit import Fit, FitData
+from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Score, Task, Trial
+
+_CHECKPOINT_SECONDS = 20.0
+_LEAST_RATE_EPOCHS = 2
+
+
+class FitRecord(Record):
+    """What is kept of a finished fit, beside its predictions."""
+
+    epochs: tuple[EpochRecord, ...]
+    kept_epoch: int
+    reached_cut: int
+    strength: float | None
+    diverged: bool
+    train: Score | None
+    peak_memory_bytes: int
+
+
+class RateRecord(Record):
+    """The short runs that chose the rate."""
+
+    rate: float
+    losses: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every trial of one backbone stands on."""
+
+    bank: FeatureBank
+    dataset: Dataset
+    judging: Judging
+    calibration: Calibration
+    settings: Settings
+    device: torch.device
+
+    @property
+    def task(self) -> Task:
+        return self.dataset.task
+
+    def fit_data(self, train: Rows, held: Rows) -> FitData:
+        """A fit's view of the bank."""
+        groups = self.dataset.groups
+        return FitData(
+            bank=self.bank,
+            targets=self.dataset.targets[self.bank.rows],
+            task=self.task,
+            train=self.bank.positions(train),
+            validation=self.bank.positions(held),
+            groups=None if groups is None else groups[self.bank.rows],
+        )
+
+
+class TrialRun:
+    """One trial on its ground.
+
+    Args:
+        planned: What to run.
+        ground: Data, backbone and settings.
+        folder: The run folder.
+        watcher: Hears of the progress.
+        check_time: Called between steps; raises to stop the trial when the budget is spent.
+    """
+
+    def __init__(
+        self,
+        planned: PlannedTrial,
+        ground: Ground,
+        folder: RunFolder,
+        watcher: Watcher,
+        check_time: Callable[[], None],
+    ) -> None:
+        self.planned = planned
+        self.ground = ground
+        self.folder = folder.trial(planned.id)
+        self.run_folder = folder
+        self.watcher = watcher
+        self.check_time = check_time
+        self._fits = ground.judging.fits(planned.repeats)
+
+    @property
+    def model_folder(self) -> Path:
+        return self.folder / "model"
+
+    def run(self) -> Trial:
+        """All fits, then the record; finished fits are read, not repeated.
+
+        Raises:
+            TrainingError: Every fit diverged before it had anything to keep.
+        """
+        finished = read_record(self.folder / "trial.json", Trial)
+        if finished is not None:
+            return finished
+        recipe = self._with_rate(self.planned.recipe)
+        records = [self._one_fit(number, recipe) for number in range(len(self._fits))]
+        trial = self._record(recipe, records)
+        write_record(self.folder / "trial.json", trial)
+        return trial
+
+    def predictions(self) -> NDArray[np.float32]:
+        """(repeats, judged rows, outputs) of a finished trial."""
+        judged = self.ground.judging.judged
+        shape = (self.planned.repeats, len(judged), self.ground.task.outputs)
+        table = np.full(shape, np.nan, dtype=np.float32)
+        for number, (repeat, _, held) in enumerate(self._fits):
+            table[repeat, np.searchsorted(judged, held)] = np.load(self._predictions_file(number))
+        return table
+
+    def save_final_model(self, description: dict[str, Any]) -> Model:
+        """The model that the trial stands for, saved in its folder.
+
+        With held-out validation it is the one that was judged; after cross-validation it is fitted once more, on all
+        rows, for as many epochs as the folds kept (median).
+        """
+        recipe = self._with_rate(self.planned.recipe)
+        if self.ground.judging.is_cross_validation:
+            records = [self._read_fit(number) for number in range(len(self._fits))]
+            kept = median_low([record.kept_epoch for record in records if record is not None])
+            everything = self.ground.judging.rows
+            fit = self._finish("final", recipe, everything, everything[:0], stop_after=kept + 1)
+        else:
+            _, train, held = self._fits[0]
+            fit = self._finish("0", recipe, train, held)
+        model = self._model(fit, description)
+        save_model(model, self.model_folder)
+        return model
+
+    # ------------------------------------------------------------------------------------------------- fits
+
+    def _one_fit(self, number: int, recipe: Recipe) -> FitRecord:
+        done = self._read_fit(number)
+        if done is not None:
+            return done
+        _, train, held = self._fits[number]
+        with PeakMemory() as peak:
+            fit = self._finish(str(number), recipe, train, held)
+        data = self.ground.fit_data(train, held)
+        np.save(self._predictions_file(number), fit.predict(data.validation), allow_pickle=False)
+        train_score = None
+        if number == 0:
+            predicted = fit.predict(data.train)
+            train_score = score(self.ground.task, data.targets[data.train], predicted)
+        record = FitRecord(
+            epochs=fit.records,
+            kept_epoch=fit.state.best_epoch,
+            reached_cut=fit.reached_cut,
+            strength=fit.state.strength,
+            diverged=fit.state.diverged,
+            train=train_score,
+            peak_memory_bytes=peak.bytes,
+        )
+        write_record(self._fit_file(number), record)
+        if self.ground.judging.is_cross_validation:
+            self._checkpoint(str(number)).unlink(missing_ok=True)
+        return record
+
+    def _finish(
+        self, name: str, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None
+    ) -> Fit:
+        """Run a fit to its end from its last checkpoint, saving every few seconds and when interrupted."""
+        fit = Fit(
+            recipe,
+            self.ground.fit_data(train, held),
+            seed=self.ground.settings.seed,
+            device=self.ground.device,
+            stop_after=stop_after,
+        )
+        checkpoint = self._checkpoint(name)
+        fit.load(checkpoint)
+        saved = time.monotonic()
+        try:
+            for progress in fit:
+                self._tell(name, progress.step / max(progress.steps, 1))
+                self.check_time()
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    fit.save(checkpoint)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            fit.save(checkpoint)
+            raise
+        fit.save(checkpoint)
+        return fit
+
+    def _tell(self, name: str, share: float) -> None:
+        count = len(self._fits)
+        if not name.isdigit():
+            self.watcher.on_trial_progress(self.planned, 1.0, "fitting once more on all examples")
+            return
+        note = "" if count == 1 else f"fit {int(name) + 1} of {count}"
+        self.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
+
+    def _with_rate(self, recipe: Recipe) -> Recipe:
+        """Choose between open rates by short runs on the first fit's rows: least validation loss wins."""
+        if not recipe.rate_candidates:
+            return recipe
+        path = self.folder / "rate.json"
+        chosen = read_record(path, RateRecord)
+        if chosen is None:
+            chosen = self._choose_rate(recipe)
+            write_record(path, chosen)
+        return recipe.with_rate(chosen.rate)
+
+    def _choose_rate(self, recipe: Recipe) -> RateRecord:
+        _, train, held = self._fits[0]
+        epochs = [
+            0
+            if stage.phase.solver == "exact"
+            else max(round(RATE_SHARE * int(stage.phase.epochs)), _LEAST_RATE_EPOCHS)
+            for stage in recipe.stages
+        ]
+        losses: dict[str, float] = {}
+        seconds = 0.0
+        for rate in recipe.rate_candidates:
+            short = recipe.with_rate(rate).with_epochs(epochs)
+            fit = Fit(
+                short,
+                self.ground.fit_data(train, held),
+                seed=self.ground.settings.seed,
+                device=self.ground.device,
+            )
+            for progress in fit:
+                self.watcher.on_trial_progress(self.planned, 0.0, f"trying rate {rate:g}")
+                self.check_time()
+            trained = [
+                record for record in fit.records if record.steps and record.validation_loss is not None
+            ]
+            best = min(
+                (r.validation_loss for r in trained if r.validation_loss is not None), default=math.inf
+            )
+            losses[f"{rate:g}"] = best if math.isfinite(best) else 1e9
+            seconds += sum(record.seconds for record in fit.records)
+        rate = min(recipe.rate_candidates, key=lambda candidate: (losses[f"{candidate:g}"], candidate))
+        return RateRecord(rate=rate, losses=losses, seconds=seconds)
+
+    # ---------------------------------------------------------------------------------------------- records
+
+    def _record(self, recipe: Recipe, records: Sequence[FitRecord]) -> Trial:
+        if all(record.diverged and record.kept_epoch < 0 for record in records):
+            raise TrainingError(
+                f"Every fit of {self.planned.id} diverged.", "Lower the rate, or start from the probe."
+            )
+        ground = self.ground
+        targets = ground.dataset.targets[ground.judging.judged]
+        groups = None if ground.dataset.groups is None else ground.dataset.groups[ground.judging.judged]
+        validation = score(ground.task, targets, self.predictions(), groups=groups, seed=ground.settings.seed)
+        model = self.save_final_model({}) if not ground.judging.is_cross_validation else None
+        reached = max(record.reached_cut for record in records)
+        return Trial(
+            id=self.planned.id,
+            regime=recipe.regime.name,
+            backbone=self.planned.backbone,
+            cut=reached,
+            cut_name=cut_name(reached, ground.bank.backbone.blocks),
+            seed=ground.settings.seed,
+            status="finished",
+            validation=validation,
+            cost=self._cost(recipe, records, model, reached),
+            predicted=self.planned.predicted,
+            recipe=self._recipe_facts(recipe, records),
+            uncovered_parameters=uncovered_parameters(ground.bank.backbone),
+            curves=tuple(record.epochs for record in records[: len(ground.judging.repeats[0])]),
+            findings=self._findings(records, validation, targets),
+            model=None if model is None else str(self.model_folder.relative_to(self.run_folder.path)),
+        )
+
+    def _findings(
+        self, records: Sequence[FitRecord], validation: Score, targets: NDArray[Any]
+    ) -> tuple[Finding, ...]:
+        chance = chance_score(self.ground.task, targets)
+        curves = [record.epochs for record in records]
+        return tuple(diagnose(curves, train=records[0].train, validation=validation, chance=chance))
+
+    def _cost(self, recipe: Recipe, records: Sequence[FitRecord], model: Model | None, reached: int) -> Cost:
+        """Measured costs. The frozen pass is shared between trials; each is charged for it in full."""
+        calibration, predicted = self.ground.calibration, self.planned.predicted
+        rate = read_record(self.folder / "rate.json", RateRecord)
+        frozen = (
+            calibration.forward_seconds * calibration.flops_below[recipe.cut] * len(self.ground.bank.rows)
+        )
+        seconds = sum(epoch.seconds for record in records for epoch in record.epochs)
+        return Cost(
+            seconds=seconds + frozen + (rate.seconds if rate else 0.0),
+            peak_memory_bytes=max(record.peak_memory_bytes for record in records),
+            trainable_parameters=predicted.trainable_parameters,
+            total_parameters=predicted.total_parameters,
+            stored_bytes=predicted.stored_bytes if model is None else stored_bytes(model),
+            flops=predicted.flops,
+            latency_ms=None if model is None else latency_ms(model, self.ground.dataset.inputs[0]),
+        )
+
+    def _recipe_facts(self, recipe: Recipe, records: Sequence[FitRecord]) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "regime": recipe.regime.model_dump(mode="json", exclude={"attributes", "phases"}),
+            "stages": [stage.model_dump(mode="json") for stage in recipe.stages],
+            "fits": len(records),
+            "kept_epochs": [record.kept_epoch for record in records],
+        }
+        if records[0].strength is not None:
+            facts["strengths"] = [record.strength for record in records]
+        rate = read_record(self.folder / "rate.json", RateRecord)
+        if rate is not None:
+            facts["rate_choice"] = rate.model_dump(exclude={"seconds"})
+        return facts
+
+    def _model(self, fit: Fit, description: dict[str, Any]) -> Model:
+        return Model(
+            backbone=self.ground.bank.backbone,
+            network=fit.network,
+            task=self.ground.task,
+            regime=fit.recipe.regime.name,
+            cut=fit.reached_cut,
+            description=description,
+        )
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.folder / "fits" / f"{name}.safetensors"
+
+    def _predictions_file(self, number: int) -> Path:
+        return self.folder / "fits" / f"{number}.npy"
+
+    def _fit_file(self, number: int) -> Path:
+        return self.folder / "fits" / f"{number}.json"
+
+    def _read_fit(self, number: int) -> FitRecord | None:
+        return read_record(self._fit_file(number), FitRecord)

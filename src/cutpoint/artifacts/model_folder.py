@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import xxhash
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class ModelFacts(Record):
     preprocessing: Preprocessing
     provenance: Provenance
     weights_checksum: str
-    description: dict[str, Any] = {}
+    description: dict[str, Any] = Field(default_factory=dict)
 
 
 def changed_tensors(model: Model) -> dict[str, Tensor]:

@@ -116,6 +116,10 @@ class Race:
         """Run or go on; an interruption leaves a valid result of what is finished."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
         plan = self._plan()
+        done = read_record(self.folder.result, Result)
+        if done is not None and done.status == "finished":
+            self.watcher.on_message(f"{self.folder.path} is finished; --restart runs it anew.")
+            return done
         self.watcher.on_plan(plan)
         try:
             for planned in plan.trials:
@@ -250,8 +254,13 @@ class Race:
             self.folder.note("out of time", trial=planned.id, reason=reason)
             self._record(self._unrun(planned, "interrupted", reason))
             return
-        except CutpointError as error:
-            self._record(self._unrun(planned, "failed", error.message))
+        except (
+            CutpointError,
+            RuntimeError,
+            MemoryError,
+        ) as error:  # one trial's failure is no end of the race
+            reason = error.message if isinstance(error, CutpointError) else f"{type(error).__name__}: {error}"
+            self._record(self._unrun(planned, "failed", reason))
             return
         standing.runs[trial.id], standing.predictions[trial.id] = run, predictions
         standing.predicted_seconds += planned.predicted.seconds or 0.0

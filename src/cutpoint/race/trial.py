@@ -48,6 +48,9 @@ class FitRecord(Record):
     strength: float | None
     diverged: bool
     train: Score | None
+    """On the training rows; first fit only, as the two below."""
+    stored_bytes: int | None
+    latency_ms: float | None
     peak_memory_bytes: int
 
 
@@ -172,10 +175,10 @@ class TrialRun:
             fit = self._finish(str(number), recipe, train, held)
         data = self.ground.fit_data(train, held)
         np.save(self._predictions_file(number), fit.predict(data.validation), allow_pickle=False)
-        train_score = None
+        train_score, model = None, None
         if number == 0:
-            predicted = fit.predict(data.train)
-            train_score = score(self.ground.task, data.targets[data.train], predicted)
+            train_score = score(self.ground.task, data.targets[data.train], fit.predict(data.train))
+            model = self._model(fit, {})
         record = FitRecord(
             epochs=fit.records,
             kept_epoch=fit.state.best_epoch,
@@ -183,6 +186,8 @@ class TrialRun:
             strength=fit.state.strength,
             diverged=fit.state.diverged,
             train=train_score,
+            stored_bytes=stored_bytes(model) if model else None,
+            latency_ms=latency_ms(model, self.ground.dataset.inputs[0]) if model else None,
             peak_memory_bytes=peak.bytes,
         )
         write_record(self._fit_file(number), record)
@@ -254,7 +259,7 @@ class TrialRun:
                 seed=self.ground.settings.seed,
                 device=self.ground.device,
             )
-            for progress in fit:
+            for _ in fit:
                 self.watcher.on_trial_progress(self.planned, 0.0, f"trying rate {rate:g}")
                 self.check_time()
             trained = [
@@ -290,7 +295,7 @@ class TrialRun:
             seed=ground.settings.seed,
             status="finished",
             validation=validation,
-            cost=self._cost(recipe, records, model, reached),
+            cost=self._cost(recipe, records),
             predicted=self.planned.predicted,
             recipe=self._recipe_facts(recipe, records),
             uncovered_parameters=uncovered_parameters(ground.bank.backbone),
@@ -306,7 +311,7 @@ class TrialRun:
         curves = [record.epochs for record in records]
         return tuple(diagnose(curves, train=records[0].train, validation=validation, chance=chance))
 
-    def _cost(self, recipe: Recipe, records: Sequence[FitRecord], model: Model | None, reached: int) -> Cost:
+    def _cost(self, recipe: Recipe, records: Sequence[FitRecord]) -> Cost:
         """Measured costs. The frozen pass is shared between trials; each is charged for it in full."""
         calibration, predicted = self.ground.calibration, self.planned.predicted
         rate = read_record(self.folder / "rate.json", RateRecord)
@@ -319,9 +324,9 @@ class TrialRun:
             peak_memory_bytes=max(record.peak_memory_bytes for record in records),
             trainable_parameters=predicted.trainable_parameters,
             total_parameters=predicted.total_parameters,
-            stored_bytes=predicted.stored_bytes if model is None else stored_bytes(model),
+            stored_bytes=records[0].stored_bytes,
             flops=predicted.flops,
-            latency_ms=None if model is None else latency_ms(model, self.ground.dataset.inputs[0]),
+            latency_ms=records[0].latency_ms,
         )
 
     def _recipe_facts(self, recipe: Recipe, records: Sequence[FitRecord]) -> dict[str, Any]:

@@ -58,9 +58,10 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
         best = max(rivals, key=lambda trial: judged[trial.id].gain)
         found = judged[best.id]
         factor = (best.cost.seconds or 0.0) / max(price, 1e-9)
+        gain, low, high = (form.gain(value, task.metric) for value in (found.gain, found.low, found.high))
         return (
             f"The best dearer trial, {best.id}, would have changed the validation score by "
-            f"{form.gain(found.gain, task.metric)} [{form.gain(found.low, task.metric)}, {form.gain(found.high, task.metric)}] {form.gain_unit(task.metric)} for {factor:.1f} times the work."
+            f"{gain} [{low}, {high}] {form.gain_unit(task.metric)} for {factor:.1f} times the work."
         )
     beaten = [c for c in comparisons if c.challenger == winner.id]
     gain = (

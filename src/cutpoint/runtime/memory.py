@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -22,10 +23,8 @@ class PeakMemory:
         self.bytes = 0
 
     def __enter__(self) -> Self:
-        try:
+        with contextlib.suppress(OSError):
             _CLEAR.write_text("5")  # resets VmHWM
-        except OSError:
-            pass
         return self
 
     def __exit__(self, *_: object) -> None:

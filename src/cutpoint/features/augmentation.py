@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import RegimeError
+from cutpoint.features.seeding import reseed
 
 _SMALLEST_AREA = 0.6
 _RANDAUGMENT = {"num_ops": 2, "magnitude": 7}
@@ -39,7 +39,7 @@ def augment(images: Tensor, kind: str, seed: int, epoch: int, rows: Sequence[int
     views = []
     with torch.random.fork_rng(devices=[]):
         for image, row in zip(images, rows, strict=True):
-            torch.manual_seed(int(np.random.SeedSequence((seed, epoch, int(row))).generate_state(1)[0]))
+            reseed(seed, epoch, int(row))
             views.append(transform(image))
     return torch.stack(views)
 

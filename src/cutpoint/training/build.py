@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cutpoint.features.seeding import seeded
 from cutpoint.heads.modules import Head, LinearHead, MLPHead
 from cutpoint.model import Network
 from cutpoint.objectives import StartingPointPenalty, SupervisedLoss, balanced_class_weights
 from cutpoint.regimes.partition import trainable_parameters
 from cutpoint.regimes.recipe import Recipe, Stage
-from cutpoint.training.seeding import seeded
 from cutpoint.training.state import FitData
 
 

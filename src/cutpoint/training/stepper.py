@@ -10,11 +10,11 @@ from torch import Tensor
 
 from cutpoint.backbones.backbone import Block
 from cutpoint.features.augmentation import mix
+from cutpoint.features.seeding import seeded
 from cutpoint.model import Network
 from cutpoint.objectives import StartingPointPenalty, SupervisedLoss
 from cutpoint.regimes.recipe import Stage
 from cutpoint.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer, set_rates
-from cutpoint.training.seeding import seeded
 from cutpoint.training.source import Source
 from cutpoint.training.weights import ChangingWeights, MovingAverage, Tensors
 

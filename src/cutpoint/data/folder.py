@@ -57,6 +57,12 @@ def read_folder(folder: Path, source: str) -> Collected:
     )
 
 
+def images_in(folder: Path) -> list[Path]:
+    """All images below a folder, in natural order of their paths; hidden files are passed over."""
+    found = (file for file in _walk(folder) if file.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(found, key=lambda file: natural_key(file.as_posix()))
+
+
 def _subfolders(folder: Path) -> list[Path]:
     found = [item for item in folder.iterdir() if item.is_dir() and not item.name.startswith((".", "__"))]
     return sorted(found, key=lambda item: natural_key(item.name))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from cutpoint.data.collected import Collected, few, split_name
 from cutpoint.data.images import IMAGE_SUFFIXES
@@ -81,6 +83,29 @@ def read_table(
         groups=groups,
         notes=tuple(notes),
     )
+
+
+def read_numbers(file: Path) -> NDArray[np.float32]:
+    """Rows of a table that holds nothing but numbers, float32 (rows, columns).
+
+    Raises:
+        DataError: The file cannot be read, is empty, or a column does not hold numbers in every row.
+    """
+    table = _read(file)
+    columns = []
+    for name in table.column_names:
+        try:
+            columns.append(table.column(name).cast(pyarrow.float64()).to_numpy())
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as problem:
+            raise DataError(
+                f"the column “{name}” of {file} does not hold numbers: {str(problem).splitlines()[0]}.",
+                "Keep only the columns of features that the model was trained on, in their order.",
+            ) from problem
+        if not np.isfinite(columns[-1]).all():
+            raise DataError(
+                f"the column “{name}” of {file} has blank or infinite cells.", "Fill or remove these rows."
+            )
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _read(file: Path) -> Any:

@@ -1,0 +1,192 @@
+"""Options that several commands share: each is declared once, with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_DATA, _RACE, _OUTPUT, _MACHINE = "Data", "What races, and for how long", "Output", "Machine"
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of images (`CLASS/*`, or `train|val|test/CLASS/*`), or a CSV, TSV, Parquet or JSONL file.",
+    ),
+]
+InputColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of image paths in a table.", show_default="told from it", rich_help_panel=_DATA
+    ),
+]
+TargetColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of labels or values in a table.", show_default="told from it", rich_help_panel=_DATA
+    ),
+]
+TaskKind = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="What is predicted: binary, multiclass, multilabel or regression.",
+        show_default="told from the labels",
+        rich_help_panel=_DATA,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="What trials are judged by.", show_default="accuracy, f1_micro or r2", rich_help_panel=_DATA
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="A column, or a regular expression on paths: no group falls on two sides of a split.",
+        show_default="no groups",
+        rich_help_panel=_DATA,
+    ),
+]
+TestFraction = Annotated[
+    float,
+    typer.Option(help="Share held out for the test where there is no test split.", rich_help_panel=_DATA),
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option(help="Training examples kept of each class.", show_default="all", rich_help_panel=_DATA),
+]
+MaxUnreadable = Annotated[
+    float,
+    typer.Option(help="Share of unreadable files above which the run stops.", rich_help_panel=_DATA),
+]
+
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backbone",
+        "-b",
+        metavar="NAME|FOLDER",
+        help="Pretrained network: a timm or hf: name, a local folder, builtin:glyphs. Repeat for several.",
+        show_default="auto: the smallest one that can be reached",
+        rich_help_panel=_RACE,
+    ),
+]
+Regimes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--regime",
+        "-r",
+        metavar="NAME|FILE",
+        help="What to race: names from `cutpoint list regimes`, YAML files, or all. Repeat for several.",
+        show_default="auto: those that `list regimes` marks",
+        rich_help_panel=_RACE,
+    ),
+]
+Regime = Annotated[
+    str,
+    typer.Option(
+        "--regime",
+        "-r",
+        metavar="NAME|FILE",
+        help="A name from `cutpoint list regimes`, or a YAML file.",
+        rich_help_panel=_RACE,
+    ),
+]
+Budget = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="Wall-clock limit, such as 90s, 20m or 2h.", rich_help_panel=_RACE),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        help="Stop when good enough, such as 'accuracy>=0.95', judged by the interval's lower bound.",
+        show_default="none",
+        rich_help_panel=_RACE,
+    ),
+]
+MinGain = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="Least gain that justifies a dearer regime, in units of the metric.",
+        rich_help_panel=_RACE,
+    ),
+]
+Cut = Annotated[
+    str | None,
+    typer.Option(
+        help="Where partial regimes cut: a number of frozen blocks, a block's name, or a pattern.",
+        show_default="where the every-layer probe proposes",
+        rich_help_panel=_RACE,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="Pixels a side that images are resized to.",
+        show_default="the backbone's own",
+        rich_help_panel=_RACE,
+    ),
+]
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="RUN",
+        help="Run folder; an unfinished run of the same settings goes on there.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Throw away an earlier run in RUN.", rich_help_panel=_OUTPUT)
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the result as JSON, and nothing else, on stdout.", rich_help_panel=_OUTPUT
+    ),
+]
+
+Seed = Annotated[
+    int,
+    typer.Option(min=0, help="Decides splits, initialisation and order.", rich_help_panel=_MACHINE),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads.", show_default="as torch chooses", rich_help_panel=_MACHINE),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_MACHINE)]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where computed activations are kept between runs.",
+        show_default="your cache folder",
+        rich_help_panel=_MACHINE,
+    ),
+]
+CacheLimit = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        help="Most that the cache may hold, such as 10GB; the oldest go first.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+
+ModelFolder = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder (RUN/model), or the run folder.")
+]
+BackbonePath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the backbone's folder lies now, if it moved.",
+        show_default="where it was",
+    ),
+]

@@ -20,7 +20,9 @@ from cutpoint.errors import DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
-from cutpoint.race.race import Entry, Race, prepare_folder
+from cutpoint.race.plan import Plan
+from cutpoint.race.race import Entry, Race
+from cutpoint.race.run_folder import RunFolder, prepare_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Regime, resolve_regimes
@@ -97,7 +99,8 @@ def fit(
     tune_allocator()
     watcher = watcher or Watcher()
     chosen = resolve_regimes(regimes)
-    folder = prepare_folder(str(out), restart)
+    folder = prepare_folder(Path(out), restart)
+    threads, device = _machine(folder, threads, device)
     dataset = load_dataset(
         data,
         targets=targets,
@@ -203,6 +206,14 @@ def describe(dataset: Dataset) -> str:
     return f"{dataset.modality} data, {task.kind}, {what}: {sizes}{held}{aside}. Judged by {task.metric}."
 
 
+def _machine(folder: RunFolder, threads: int | None, device: str) -> tuple[int | None, str]:
+    """Threads and device as asked for; what was left open follows the plan of a run that goes on."""
+    plan = read_record(folder.plan, Plan)
+    if plan is None:
+        return threads, device
+    return threads or plan.settings.threads, plan.settings.device if device == "auto" else device
+
+
 def _entries(
     dataset: Dataset,
     backbones: str | Backbone | Sequence[str | Backbone],
@@ -218,8 +229,14 @@ def _entries(
     named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
     entries = [Entry(load_backbone(each, image_size=image_size), regimes) for each in named]
     if is_auto:
-        entries.append(Entry(statistics_backbone(), resolve_regimes("linear-probe")))
+        entries.append(Entry(statistics_backbone(), [_image_statistics()]))
     return entries
+
+
+def _image_statistics() -> Regime:
+    (probe,) = resolve_regimes("linear-probe")
+    summary = "A linear layer on hand-made statistics of the image; no pretrained network."
+    return probe.model_copy(update={"name": "image-statistics", "summary": summary})
 
 
 def _rows_of(dataset: Dataset, split: str | None) -> Any:

@@ -6,7 +6,6 @@ that is journaled, and a resumed run replays it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.vectors import STATISTICS_NAME
 from cutpoint.data.summary import content_hash, summarise
 from cutpoint.errors import ArtifactError, BudgetError, CutpointError
 from cutpoint.evaluation.comparison import compare
@@ -161,13 +159,13 @@ class Race:
             if backbone.blocks:
                 bank.store_prepared()
             pooled = bank.pooled()
-            self.watcher.on_message(f"Probing every block of {backbone.name}.") if backbone.blocks else None
+            if backbone.blocks:
+                self.watcher.on_message(f"Probing every block of {backbone.name}.")
             curve = probe_layers(
                 backbone, pooled, targets, self.dataset.task, groups=groups, seed=self.settings.seed
             )
             calibration = calibrate(bank, targets, self.dataset.task, self.device)
-            prefix = f"{_short(backbone.name)}/" if len(named) > 1 and backbone.blocks else ""
-            prefix = "image-statistics/" if backbone.name == STATISTICS_NAME else prefix
+            prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
             trials += plan_trials(
                 backbone,
                 entry.regimes,
@@ -176,7 +174,7 @@ class Race:
                 judging=self.judging,
                 task=self.dataset.task,
                 settings=self.settings,
-                prefix=prefix.replace("/", ":"),
+                prefix=prefix,
             )
             curves[backbone.name], calibrations[backbone.name] = curve, calibration
             dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
@@ -394,27 +392,6 @@ class Race:
         )
         write_record(self.folder.result, result)
         return result
-
-
-def prepare_folder(path: str, restart: bool) -> RunFolder:
-    """The run folder; `restart` empties an earlier run, and nothing else is ever removed.
-
-    Raises:
-        ArtifactError: The folder holds something that is no run.
-    """
-    from pathlib import Path
-
-    folder = RunFolder(Path(path))
-    if folder.path.exists() and any(folder.path.iterdir()):
-        is_run = folder.plan.exists() or folder.clock.exists() or folder.model.exists()
-        if not is_run:
-            raise ArtifactError(
-                f"{path} is not empty and holds no run; it is left as it is.",
-                "Choose another folder with --out.",
-            )
-        if restart:
-            shutil.rmtree(folder.path)
-    return folder
 
 
 def _short(name: str) -> str:

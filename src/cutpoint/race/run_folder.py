@@ -12,6 +12,7 @@ report.html
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +53,27 @@ class RunFolder:
                     yield json.loads(line)
                 except ValueError:
                     continue
+
+
+def prepare_folder(path: Path, restart: bool) -> RunFolder:
+    """The run folder; `restart` empties an earlier run, and nothing else is ever removed.
+
+    Raises:
+        ArtifactError: The folder holds something that is no run.
+    """
+    folder = RunFolder(path)
+    if not path.exists():
+        return folder
+    if not path.is_dir():
+        raise ArtifactError(f"{path} is a file.", "Name a folder for the run with --out.")
+    is_run = any(file.exists() for file in (folder.plan, folder.clock, folder.model))
+    if any(path.iterdir()) and not is_run:
+        raise ArtifactError(
+            f"{path} is not empty and holds no run; it is left as it is.", "Choose another folder with --out."
+        )
+    if restart:
+        shutil.rmtree(path)
+    return folder
 
 
 def write_record(path: Path, record: Record) -> None:

@@ -36,7 +36,9 @@ class TinyConvolutional(nn.Module):
         widths = (3, 8, 8, 12, 16)
         for number in range(4):
             layers = [
-                nn.Conv2d(widths[number], widths[number + 1], 3, stride=1 + number % 2, padding=1, bias=False),
+                nn.Conv2d(
+                    widths[number], widths[number + 1], 3, stride=1 + number % 2, padding=1, bias=False
+                ),
                 nn.BatchNorm2d(widths[number + 1]),
                 nn.ReLU(),
             ]
@@ -162,7 +164,9 @@ class Bench:
             return recipe
         return recipe.with_epochs([epochs if s.phase.solver == "gradient" else 0 for s in recipe.stages])
 
-    def fit(self, regime: Regime, *, epochs: int | None = 2, data: FitData | None = None, **options: Any) -> Fit:
+    def fit(
+        self, regime: Regime, *, epochs: int | None = 2, data: FitData | None = None, **options: Any
+    ) -> Fit:
         """A fit that has not begun."""
         recipe = self.recipe(regime, epochs, options.pop("rate", 3e-3))
         return Fit(recipe, data or self.data, **{"seed": 0, **options})

@@ -71,7 +71,9 @@ def test_loss_falls(regime: Regime, kind: str, benches: Benches) -> None:
 
 @REGIMES
 @KINDS
-def test_frozen_parameters_and_buffers_stay_bit_identical(regime: Regime, kind: str, benches: Benches) -> None:
+def test_frozen_parameters_and_buffers_stay_bit_identical(
+    regime: Regime, kind: str, benches: Benches
+) -> None:
     bench = benches(kind)
     if regime.init == "random":
         pytest.skip("nothing is frozen")
@@ -87,12 +89,16 @@ def test_frozen_parameters_and_buffers_stay_bit_identical(regime: Regime, kind: 
     assert trains_batchnorm or moved <= parameters
     above = {name for name in parameters if not name.startswith(below)} - {"token"}
     assert moved & parameters >= (set() if regime.is_head_only else above)
-    assert all(torch.equal(value, pretrained[name]) for name, value in bench.backbone.module.state_dict().items())
+    assert all(
+        torch.equal(value, pretrained[name]) for name, value in bench.backbone.module.state_dict().items()
+    )
 
 
 @REGIMES
 @KINDS
-def test_each_trainable_parameter_is_in_exactly_one_group(regime: Regime, kind: str, benches: Benches) -> None:
+def test_each_trainable_parameter_is_in_exactly_one_group(
+    regime: Regime, kind: str, benches: Benches
+) -> None:
     fit = benches(kind).fit(regime)
     for stage in (stage for stage in fit.recipe.stages if stage.phase.solver == "gradient"):
         apply_partition(fit.network, fit.blocks, stage.partition)

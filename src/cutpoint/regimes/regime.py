@@ -86,7 +86,7 @@ class Regime(Record):
     """Hidden units of an "mlp" head."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout in front of the head's last layer."""
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = Field(min_length=1)
     objective: Objective = Objective()
     keep: Literal["loss", "metric"] = "loss"
     """Which validation figure decides the weights that are kept; ties go to the earlier epoch."""

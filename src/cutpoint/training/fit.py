@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cutpoint.features.seeding import seeded
 from cutpoint.heads.exact import fit_exact
 from cutpoint.regimes.partition import apply_modes, apply_partition
 from cutpoint.regimes.recipe import Recipe, Stage
@@ -150,14 +151,15 @@ class Fit:
             return
         started = time.perf_counter()
         data, source, weights = self.data, self._open_source(), class_weights(self.recipe, self.data)
-        solved = fit_exact(
-            self._judge.features(source, data.train),
-            data.targets[data.train],
-            data.task,
-            class_weights=None if weights is None else weights.numpy(),
-            groups=None if data.groups is None else data.groups[data.train],
-            seed=self.seed,
-        )
+        with seeded(self.seed):  # the head is drawn before it is solved
+            solved = fit_exact(
+                self._judge.features(source, data.train),
+                data.targets[data.train],
+                data.task,
+                class_weights=None if weights is None else weights.numpy(),
+                groups=None if data.groups is None else data.groups[data.train],
+                seed=self.seed,
+            )
         self.network.head.load_state_dict(solved.head.state_dict())
         self.state.strength = solved.strength
         self.state.loss_sum = self._judge.mean_loss(source, data.train) * len(data.train)
@@ -171,7 +173,7 @@ class Fit:
         started = time.perf_counter()
         with self._stepper.judged_weights() if self._stepper else nullcontext():
             loss, metric = self._judge.judge(self._open_source(), self.data.validation)
-            is_best = self._keep_if_best(loss, metric)
+            is_best = self._keep_if_best(stage, loss, metric)
         record = EpochRecord(
             phase=self.state.stage,
             epoch=self.state.epochs_done,
@@ -197,15 +199,17 @@ class Fit:
         number = self.state.epoch * per_epoch + self.state.step - 1
         return self._stepper.rate(number, int(stage.phase.epochs) * per_epoch)
 
-    def _keep_if_best(self, loss: float | None, metric: float | None) -> bool:
-        """Keep these weights if they are the best so far (ties: the earlier); without validation, always."""
-        if loss is not None and metric is not None:
-            figure = self._judge.figure(self.recipe.regime.keep, loss, metric)
-        elif len(self.data.validation) == 0:
-            figure = -float(self.state.epochs_done)
-        else:
-            self.state.diverged = True
-            return False
+    def _keep_if_best(self, stage: Stage, loss: float | None, metric: float | None) -> bool:
+        """Keep these weights if they are the best so far (ties: the earlier); the last, where nothing selects."""
+        figure = -float(self.state.epochs_done)
+        if len(self.data.validation):
+            if loss is None or metric is None:
+                self.state.diverged = True
+                return False
+            if self.data.selects or self._until_plateau:
+                figure = self._judge.figure(self.recipe.regime.keep, loss, metric)
+            if not self.data.selects and self._until_plateau and not self._is_last_epoch(stage):
+                return False
         if figure >= self.state.best:
             return False
         self.state.best = figure
@@ -223,8 +227,16 @@ class Fit:
 
     def _must_stop(self, stage: Stage) -> bool:
         patience = stage.phase.patience
-        is_stale = patience is not None and len(self.data.validation) > 0 and self.state.stale >= patience
+        selects = self.data.selects and len(self.data.validation) > 0
+        is_stale = patience is not None and selects and self.state.stale >= patience
         return is_stale or self.state.diverged or self._reached_stop()
+
+    def _is_last_epoch(self, stage: Stage) -> bool:
+        return stage.phase.solver == "exact" or self.state.epoch + 1 >= int(stage.phase.epochs)
+
+    @property
+    def _until_plateau(self) -> bool:
+        return any(stage.stop_unless_improved for stage in self.recipe.stages)
 
     def _reached_stop(self) -> bool:
         return self.stop_after is not None and self.state.epochs_done >= self.stop_after

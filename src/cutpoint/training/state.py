@@ -24,6 +24,9 @@ class FitData:
         train: Positions to train on.
         validation: Positions to judge on; empty for a final fit on all rows.
         groups: (N,) or None; inner cross-validation keeps groups together.
+        selects: Whether validation rows also choose which epoch is kept and when to stop early. Where they are
+            few, as in a fold, choosing by them would flatter what they judge: then a schedule runs to its
+            end, and only the decision to unfreeze further looks at them.
     """
 
     bank: FeatureBank
@@ -32,6 +35,7 @@ class FitData:
     train: Positions
     validation: Positions
     groups: NDArray[Any] | None = None
+    selects: bool = True
 
 
 @dataclass(frozen=True)

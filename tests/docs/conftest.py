@@ -1,0 +1,90 @@
+"""A folder in which every page's examples run: tiny pictures, tables, a backbone folder and a finished run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # pages.py and reference_pages.py stand beside the tests
+
+_CLASSES = {"leaf": 0, "petal": 1, "stem": 7}
+"""What the pages call the classes, and the handwritten digits that play them."""
+_PER_CLASS = 14
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """photos/, photos.csv, new-photos/, bigger-photos/, my-backbone/ and run/, as the pages presume them."""
+    import cutpoint as cp
+
+    folder = tmp_path_factory.mktemp("prepared")
+    _write_pictures(folder)
+    _write_backbone(folder / "my-backbone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cp.fit("photos", backbones="builtin:glyphs", regimes="linear-probe", out="run", cache="cache")
+    return folder
+
+
+@pytest.fixture
+def workplace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of it, as the current folder."""
+    folder = tmp_path / "workplace"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CUTPOINT_CACHE", str(prepared / "cache"))
+    return folder
+
+
+def _write_pictures(folder: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    rows = ["path,label,plant"]
+    for label, digit in _CLASSES.items():
+        scans = digits.images[digits.target == digit]
+        for number in range(_PER_CLASS):
+            path = f"photos/{label}/plant{number // 2}-{number}.png"
+            _save(scans[number], folder / path)
+            rows.append(f"{path},{label},{label}{number // 2}")
+        _save(scans[_PER_CLASS], folder / "new-photos" / f"{label}.jpg")
+        for number in range(_PER_CLASS, _PER_CLASS + 4):
+            _save(scans[number], folder / "later-photos" / label / f"{number}.png")
+    (folder / "photos.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _save(scan: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((255 - 255 / 16 * scan).astype(np.uint8)).resize((32, 32)).save(path)
+
+
+def _write_backbone(folder: Path) -> None:
+    """A timm network with random weights, in the form in which timm saves one."""
+    from safetensors.torch import save_file
+
+    from cutpoint.backbones.torchvision_repair import import_torchvision
+
+    import_torchvision()
+    import timm
+
+    folder.mkdir()
+    network = timm.create_model("test_resnet", num_classes=0)
+    configuration = {
+        "architecture": "test_resnet",
+        "num_features": 64,
+        "pretrained_cfg": {
+            "input_size": [3, 48, 48],
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.5, 0.5, 0.5],
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(configuration), encoding="utf-8")
+    save_file(network.state_dict(), folder / "model.safetensors")

@@ -205,7 +205,7 @@ class Race:
     def _take_turn(self, plan: Plan, planned: PlannedTrial) -> None:
         """Run one trial, or record why not."""
         stopped = {event["trial"]: event for event in self.folder.events() if event["event"] == "out of time"}
-        reason = self._why_not(planned, bool(stopped))
+        reason = self._why_not(planned, any(trial.id in stopped for trial in self.standing.trials))
         if planned.id in stopped:
             self._record(self._unrun(planned, "interrupted", stopped[planned.id]["reason"]))
         elif reason:

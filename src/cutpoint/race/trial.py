@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from cutpoint.artifacts import save_model
 from cutpoint.artifacts.model_folder import stored_bytes
 from cutpoint.backbones.order import uncovered_parameters
+from cutpoint.data.splits import holdout
 from cutpoint.errors import TrainingError
 from cutpoint.evaluation.diagnosis import chance_score, diagnose
 from cutpoint.evaluation.intervals import score
@@ -36,7 +36,8 @@ from cutpoint.training.fit import Fit, FitData
 from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Score, Task, Trial
 
 _CHECKPOINT_SECONDS = 20.0
-_LEAST_RATE_EPOCHS = 2
+_WORST_LOSS = 1e9
+"""Stands for a diverged run: JSON has no infinity."""
 
 
 class FitRecord(Record):
@@ -87,6 +88,7 @@ class Ground:
             train=self.bank.positions(train),
             validation=self.bank.positions(held),
             groups=None if groups is None else groups[self.bank.rows],
+            selects=not self.judging.is_cross_validation,
         )
 
 
@@ -199,13 +201,7 @@ class TrialRun:
         self, name: str, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None
     ) -> Fit:
         """Run a fit to its end from its last checkpoint, saving every few seconds and when interrupted."""
-        fit = Fit(
-            recipe,
-            self.ground.fit_data(train, held),
-            seed=self.ground.settings.seed,
-            device=self.ground.device,
-            stop_after=stop_after,
-        )
+        fit = self._fit(recipe, train, held, stop_after)
         checkpoint = self._checkpoint(name)
         fit.load(checkpoint)
         saved = time.monotonic()
@@ -231,7 +227,7 @@ class TrialRun:
         self.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
 
     def _with_rate(self, recipe: Recipe) -> Recipe:
-        """Choose between open rates by short runs on the first fit's rows: least validation loss wins."""
+        """The recipe with the rate that short runs chose, where the regime left it open."""
         if not recipe.rate_candidates:
             return recipe
         path = self.folder / "rate.json"
@@ -242,36 +238,42 @@ class TrialRun:
         return recipe.with_rate(chosen.rate)
 
     def _choose_rate(self, recipe: Recipe) -> RateRecord:
-        _, train, held = self._fits[0]
+        """Anneal each candidate over a quarter of the epochs; the least validation loss at the end wins."""
+        train, held = self._rows_for_rates()
         epochs = [
-            0
-            if stage.phase.solver == "exact"
-            else max(round(RATE_SHARE * int(stage.phase.epochs)), _LEAST_RATE_EPOCHS)
+            0 if stage.phase.solver == "exact" else max(round(RATE_SHARE * int(stage.phase.epochs)), 2)
             for stage in recipe.stages
         ]
-        losses: dict[str, float] = {}
+        losses: dict[float, float] = {}
         seconds = 0.0
         for rate in recipe.rate_candidates:
-            short = recipe.with_rate(rate).with_epochs(epochs)
-            fit = Fit(
-                short,
-                self.ground.fit_data(train, held),
-                seed=self.ground.settings.seed,
-                device=self.ground.device,
-            )
+            fit = self._fit(recipe.with_rate(rate).with_epochs(epochs), train, held)
             for _ in fit:
                 self.watcher.on_trial_progress(self.planned, 0.0, f"trying rate {rate:g}")
                 self.check_time()
-            trained = [
-                record for record in fit.records if record.steps and record.validation_loss is not None
-            ]
-            best = min(
-                (r.validation_loss for r in trained if r.validation_loss is not None), default=math.inf
-            )
-            losses[f"{rate:g}"] = best if math.isfinite(best) else 1e9
+            last = fit.records[-1].validation_loss
+            losses[rate] = _WORST_LOSS if last is None or fit.state.diverged else last
             seconds += sum(record.seconds for record in fit.records)
-        rate = min(recipe.rate_candidates, key=lambda candidate: (losses[f"{candidate:g}"], candidate))
-        return RateRecord(rate=rate, losses=losses, seconds=seconds)
+        best = min(losses, key=lambda rate: (losses[rate], rate))
+        return RateRecord(
+            rate=best, losses={f"{rate:g}": loss for rate, loss in losses.items()}, seconds=seconds
+        )
+
+    def _rows_for_rates(self) -> tuple[Rows, Rows]:
+        """The first fit's rows; in cross-validation a third of all rows judges, since a fold is too few."""
+        judging = self.ground.judging
+        if not judging.is_cross_validation:
+            return self._fits[0][1:]
+        return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
+
+    def _fit(self, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None) -> Fit:
+        return Fit(
+            recipe,
+            self.ground.fit_data(train, held),
+            seed=self.ground.settings.seed,
+            device=self.ground.device,
+            stop_after=stop_after,
+        )
 
     # ---------------------------------------------------------------------------------------------- records
 

@@ -19,20 +19,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cutpoint.features.seeding import seeded
-from cutpoint.heads.exact import fit_exact
 from cutpoint.regimes.partition import apply_modes, apply_partition
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.training.batches import batches, steps_per_epoch
 from cutpoint.training.build import (
     build_network,
-    class_weights,
     judging_loss,
     starting_point_penalty,
     training_loss,
 )
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
+from cutpoint.training.exact_head import solve_head
 from cutpoint.training.judge import Judge
+from cutpoint.training.keeper import Keeper
 from cutpoint.training.source import Positions, Source, source_for
 from cutpoint.training.state import FitData, FitState, Progress
 from cutpoint.training.stepper import Stepper
@@ -82,12 +81,10 @@ class Fit:
         self._loss = training_loss(recipe, data, self.device)
         self._judge = Judge(self.network, self._targets, judging_loss(data))
         self._weights = ChangingWeights(self.network, self.blocks, recipe)
-        self._best = self._weights.copy()
+        self._keeper = Keeper(self._weights, self._judge, recipe.regime.keep, data)
         self._stepper: Stepper | None = None
         self._source: Source | None = None
         self._resumed: dict[str, Tensors] = {}
-
-    # ---------------------------------------------------------------------------------------------- results
 
     @property
     def records(self) -> tuple[EpochRecord, ...]:
@@ -103,8 +100,6 @@ class Fit:
     def predict(self, positions: Positions) -> NDArray[np.float32]:
         """(N, outputs) scores of the network as it stands."""
         return self._judge.scores(self._open_source(), positions)
-
-    # ---------------------------------------------------------------------------------------------- the loop
 
     def __iter__(self) -> Iterator[Progress]:
         while not self.state.finished:
@@ -146,28 +141,14 @@ class Fit:
             self.state.diverged = True
 
     def _solve_exactly(self, stage: Stage) -> Iterator[Progress]:
-        """Put in the optimal linear head for the features of the network as it stands."""
         if not self.state.at_start_of_stage:
             return
-        started = time.perf_counter()
-        data, source, weights = self.data, self._open_source(), class_weights(self.recipe, self.data)
-        with seeded(self.seed):  # the head is drawn before it is solved
-            solved = fit_exact(
-                self._judge.features(source, data.train),
-                data.targets[data.train],
-                data.task,
-                class_weights=None if weights is None else weights.numpy(),
-                groups=None if data.groups is None else data.groups[data.train],
-                seed=self.seed,
-            )
-        self.network.head.load_state_dict(solved.head.state_dict())
-        self.state.strength = solved.strength
-        self.state.loss_sum = self._judge.mean_loss(source, data.train) * len(data.train)
-        self.state.seen = len(data.train)
+        started, rows, source = time.perf_counter(), self.data.train, self._open_source()
+        self.state.strength = solve_head(self.recipe, self.data, self._judge, source, self.seed)
+        self.state.loss_sum = self._judge.mean_loss(source, rows) * len(rows)
+        self.state.seen = len(rows)
         self.state.seconds = time.perf_counter() - started
         yield self._progress(self._end_epoch(stage))
-
-    # ---------------------------------------------------------------------------------------------- epochs
 
     def _end_epoch(self, stage: Stage) -> EpochRecord:
         started = time.perf_counter()
@@ -199,25 +180,6 @@ class Fit:
         number = self.state.epoch * per_epoch + self.state.step - 1
         return self._stepper.rate(number, int(stage.phase.epochs) * per_epoch)
 
-    def _keep_if_best(self, stage: Stage, loss: float | None, metric: float | None) -> bool:
-        """Keep these weights if they are the best so far (ties: the earlier); the last, where nothing selects."""
-        figure = -float(self.state.epochs_done)
-        if len(self.data.validation):
-            if loss is None or metric is None:
-                self.state.diverged = True
-                return False
-            if self.data.selects or self._until_plateau:
-                figure = self._judge.figure(self.recipe.regime.keep, loss, metric)
-            if not self.data.selects and self._until_plateau and not self._is_last_epoch(stage):
-                return False
-        if figure >= self.state.best:
-            return False
-        self.state.best = figure
-        self.state.best_epoch = self.state.epochs_done
-        self.state.best_stage = self.state.stage
-        self._best = self._weights.copy()
-        return True
-
     def _refreeze_if_unstable(self, stage: Stage, loss: float) -> None:
         """Freeze the lowest trainable block after some rises in a row; the top block always trains."""
         if self.state.count_rise(loss) >= _REFREEZE_AFTER and self.state.frozen_blocks < len(self.blocks) - 1:
@@ -248,8 +210,6 @@ class Fit:
     def _steps_per_epoch(self, stage: Stage) -> int:
         return steps_per_epoch(len(self.data.train), int(stage.phase.batch_size))
 
-    # ---------------------------------------------------------------------------------------------- stages
-
     def _enter_stage(self, stage: Stage) -> None:
         """Set partition, modes and stepper; a resumed stage takes up what was loaded."""
         if self.state.at_start_of_stage:
@@ -267,7 +227,7 @@ class Fit:
     def _leave_stage(self, stage: Stage) -> None:
         """Take up the best weights so far and move on."""
         improved = self.state.best_stage == self.state.stage
-        self._weights.load(self._best)
+        self._keeper.put_back()
         self.state.stage += 1
         self.state.epoch = self.state.step = 0
         self._stepper = None
@@ -291,11 +251,9 @@ class Fit:
             )
         return self._source
 
-    # ---------------------------------------------------------------------------------------------- resume
-
     def save(self, path: Path) -> None:
         """Write the whole state; call it between steps."""
-        groups: dict[str, Tensors] = {"network": self._weights.current(), "best": self._best}
+        groups: dict[str, Tensors] = {"network": self._weights.current(), "best": self._keeper.best}
         if self._stepper is not None:
             groups.update(self._stepper.tensors())
         save_checkpoint(path, asdict(self.state), groups)
@@ -308,7 +266,7 @@ class Fit:
         facts, groups = loaded
         self.state = FitState(**facts)
         self._weights.load(groups["network"])
-        self._best = self._weights.like_current(groups["best"])
+        self._keeper.resume(groups["best"])
         self._resumed = {name: groups[name] for name in ("optimizer", "average") if name in groups}
         self._source = None
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_explicit_rates_of_the_tutorials() -> None:
     found = rates(stage(rates=explicit))
     for name, rate in found.items():
         block = name.removesuffix(".vectors")
-        assert rate == (explicit[block] if block in explicit else 1e-2)
+        assert rate == explicit.get(block, 1e-2)
 
 
 def test_decay_by_blocks_above() -> None:
@@ -85,7 +86,7 @@ def test_rate_of_the_head_and_weight_decay_of_vectors() -> None:
 def test_warmup_over_a_tenth_then_cosine_to_almost_zero() -> None:
     shares = [rate_share(stage(), step, 100) for step in range(100)]
     assert shares[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert all(later < earlier for earlier, later in zip(shares[9:], shares[10:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(shares[9:]))
     assert shares[54] == pytest.approx(0.5, abs=0.03) and 0 < shares[99] < 1e-3
     constant = [rate_share(stage(schedule="constant", warmup=0.0), step, 5) for step in range(5)]
     assert constant == [1.0] * 5

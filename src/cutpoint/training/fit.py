@@ -81,7 +81,7 @@ class Fit:
         self._loss = training_loss(recipe, data, self.device)
         self._judge = Judge(self.network, self._targets, judging_loss(data))
         self._weights = ChangingWeights(self.network, self.blocks, recipe)
-        self._keeper = Keeper(self._weights, self._judge, recipe.regime.keep, data)
+        self._keeper = Keeper(self._weights, self._judge, recipe, data)
         self._stepper: Stepper | None = None
         self._source: Source | None = None
         self._resumed: dict[str, Tensors] = {}
@@ -154,7 +154,7 @@ class Fit:
         started = time.perf_counter()
         with self._stepper.judged_weights() if self._stepper else nullcontext():
             loss, metric = self._judge.judge(self._open_source(), self.data.validation)
-            is_best = self._keep_if_best(stage, loss, metric)
+            is_best = self._keeper.offer(self.state, loss, metric, ends_stage=self._is_last_epoch(stage))
         record = EpochRecord(
             phase=self.state.stage,
             epoch=self.state.epochs_done,
@@ -195,10 +195,6 @@ class Fit:
 
     def _is_last_epoch(self, stage: Stage) -> bool:
         return stage.phase.solver == "exact" or self.state.epoch + 1 >= int(stage.phase.epochs)
-
-    @property
-    def _until_plateau(self) -> bool:
-        return any(stage.stop_unless_improved for stage in self.recipe.stages)
 
     def _reached_stop(self) -> bool:
         return self.stop_after is not None and self.state.epochs_done >= self.stop_after

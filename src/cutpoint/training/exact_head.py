@@ -1,0 +1,31 @@
+"""The stage without gradient steps: the convex head on frozen features."""
+
+from __future__ import annotations
+
+from cutpoint.features.seeding import seeded
+from cutpoint.heads.exact import fit_exact
+from cutpoint.regimes.recipe import Recipe
+from cutpoint.training.build import class_weights
+from cutpoint.training.judge import Judge
+from cutpoint.training.source import Source
+from cutpoint.training.state import FitData
+
+
+def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed: int) -> float:
+    """Put the optimal linear head for the network's features, as it stands, into the network.
+
+    Returns:
+        The inverse penalty that cross-validation chose.
+    """
+    weights = class_weights(recipe, data)
+    with seeded(seed):  # a head is drawn before it is solved
+        solved = fit_exact(
+            judge.features(source, data.train),
+            data.targets[data.train],
+            data.task,
+            class_weights=None if weights is None else weights.numpy(),
+            groups=None if data.groups is None else data.groups[data.train],
+            seed=seed,
+        )
+    judge.network.head.load_state_dict(solved.head.state_dict())
+    return solved.strength

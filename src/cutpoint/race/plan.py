@@ -73,12 +73,14 @@ def plan_trials(
 
 
 def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
-    """Cheapest first by prediction, within three ranks: heads, whose many short fits are hard to time beforehand;
-    what trains blocks; random initialisation, since it is the control and not the candidate."""
+    """Cheapest first by prediction, within four ranks: exact heads, the baseline that others must beat; trained heads,
+    whose many short fits are hard to time beforehand; what trains blocks; random initialisation, since it is the
+    control and not the candidate."""
 
-    def rank(trial: PlannedTrial) -> tuple[bool, bool, float]:
+    def rank(trial: PlannedTrial) -> tuple[bool, bool, bool, float]:
         regime = trial.recipe.regime
-        return regime.init == "random", not regime.is_head_only, trial.predicted.seconds or 0.0
+        is_control = regime.init == "random"
+        return is_control, not regime.is_head_only, not regime.is_exact, trial.predicted.seconds or 0.0
 
     return tuple(sorted(trials, key=rank))
 

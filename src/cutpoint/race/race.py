@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import probe_layers
 from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
-from cutpoint.race.calibration import calibrate
+from cutpoint.race.calibration import Calibration, calibrate
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
@@ -40,6 +41,8 @@ from cutpoint.regimes.regime import Regime
 from cutpoint.reports import write_report
 from cutpoint.runtime import channels_last
 from cutpoint.types import Comparison, Dataset, Result, Trial, Verdict
+
+_REPORT_SECONDS = 5.0
 
 
 class OutOfTimeError(Exception):
@@ -239,7 +242,9 @@ class Race:
         ground = Ground(
             bank, self.dataset, self.judging, plan.calibration[planned.backbone], self.settings, self.device
         )
-        run = TrialRun(planned, ground, self.folder, self.watcher, self._check_time)
+        run = TrialRun(
+            planned, ground, self.folder, self.watcher, partial(self._check_time, ground.calibration)
+        )
         try:
             trial = run.run()
             predictions = run.predictions()
@@ -322,9 +327,13 @@ class Race:
             predicted=planned.predicted,
         )
 
-    def _check_time(self) -> None:
-        # The first trial may always finish: a run without any model helps nobody.
-        if self.clock.tick() > self.settings.budget_seconds and self.standing.leader is not None:
+    def _check_time(self, calibration: Calibration) -> None:
+        """Raise when the budget leaves just enough to judge the winner and write the report.
+
+        The first trial may always finish: a run without any model helps nobody.
+        """
+        closing = calibration.forward_seconds * len(self.dataset.splits.get("test", ())) + _REPORT_SECONDS
+        if self.clock.tick() + closing > self.settings.budget_seconds and self.standing.leader is not None:
             raise OutOfTimeError
 
     # ---------------------------------------------------------------------------------------------- results

@@ -45,6 +45,11 @@ class RunFolder:
         with self.journal.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **facts}) + "\n")
 
+    def clear(self) -> None:
+        """Throw away the earlier run, where there is one; `open_folder` has made sure that it is one."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
     def events(self) -> Iterator[dict[str, Any]]:
         """The journal so far; a line cut short by a kill is left out."""
         if self.journal.exists():
@@ -55,8 +60,8 @@ class RunFolder:
                     continue
 
 
-def prepare_folder(path: Path, restart: bool) -> RunFolder:
-    """The run folder; `restart` empties an earlier run, and nothing else is ever removed.
+def open_folder(path: Path) -> RunFolder:
+    """The folder of a new or an earlier run.
 
     Raises:
         ArtifactError: The folder holds something that is no run.
@@ -71,8 +76,6 @@ def prepare_folder(path: Path, restart: bool) -> RunFolder:
         raise ArtifactError(
             f"{path} is not empty and holds no run; it is left as it is.", "Choose another folder with --out."
         )
-    if restart:
-        shutil.rmtree(path)
     return folder
 
 

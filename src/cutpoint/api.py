@@ -22,7 +22,7 @@ from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
 from cutpoint.race.plan import Plan
 from cutpoint.race.race import Entry, Race
-from cutpoint.race.run_folder import RunFolder, prepare_folder, read_record
+from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Regime, resolve_regimes
@@ -99,8 +99,10 @@ def fit(
     tune_allocator()
     watcher = watcher or Watcher()
     chosen = resolve_regimes(regimes)
-    folder = prepare_folder(Path(out), restart)
-    threads, device = _machine(folder, threads, device)
+    budget_seconds = parse_budget(budget)
+    folder = open_folder(Path(out))
+    if not restart:
+        threads, device = _machine(folder, threads, device)
     dataset = load_dataset(
         data,
         targets=targets,
@@ -117,7 +119,7 @@ def fit(
     )
     watcher.on_message(describe(dataset))
     settings = Settings(
-        budget_seconds=parse_budget(budget),
+        budget_seconds=budget_seconds,
         min_gain=min_gain,
         target=parse_target(target, dataset.task.metric),
         seed=seed,
@@ -126,9 +128,12 @@ def fit(
         threads=set_threads(threads),
         device=str(choose_device(device)),
     )
+    entries = _entries(dataset, backbones, chosen, image_size, is_auto=regimes in ("auto", "all"))
+    if restart:  # only now that nothing of what the user named turned out wrong
+        folder.clear()
     race = Race(
         dataset,
-        _entries(dataset, backbones, chosen, image_size, is_auto=regimes in ("auto", "all")),
+        entries,
         settings,
         folder,
         cache=ActivationCache(None if cache is None else Path(cache), cache_limit),

@@ -75,9 +75,15 @@ def read_regime(path: Path) -> Regime:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RegimeError(f"The regime file {path} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise RegimeError(f"The regime file {path} is not YAML: {error}.") from error
+        raise RegimeError(
+            f"The regime file {path} cannot be read: {error.strerror}.",
+            "Check the path; names without .yaml are looked up in `cutpoint list regimes`.",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RegimeError(
+            f"The regime file {path} is not YAML: {error}.",
+            "Start from a row that `cutpoint list regimes --json` prints.",
+        ) from error
     if not isinstance(content, dict):
         raise RegimeError(f"The regime file {path} does not hold keys.", "Start it with `phases:`.")
     try:

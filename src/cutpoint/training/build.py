@@ -24,6 +24,12 @@ def build_network(recipe: Recipe, data: FitData, seed: int) -> Network:
         return Network(_module(recipe, data), _head(recipe, data))
 
 
+def target_tensor(data: FitData, device: torch.device) -> Tensor:
+    """Targets of the bank's rows: int64 class numbers, else float32."""
+    kind = np.int64 if data.task.is_classification else np.float32
+    return torch.from_numpy(data.targets.astype(kind)).to(device)
+
+
 def judging_loss(data: FitData) -> SupervisedLoss:
     """The plain loss, which every regime is judged by."""
     return SupervisedLoss(data.task, target_variance=_target_variance(data))
@@ -47,7 +53,7 @@ def class_weights(recipe: Recipe, data: FitData) -> Tensor | None:
     return balanced_class_weights(data.targets[data.train], data.task.outputs)
 
 
-def starting_point_penalty(
+def l2_sp_penalty(
     recipe: Recipe, stage: Stage, network: Network, data: FitData
 ) -> StartingPointPenalty | None:
     """L2-SP over the stage's trainable backbone parameters, where the objective wants it."""

@@ -12,22 +12,15 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cutpoint.regimes.partition import apply_modes, apply_partition
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.training.batches import batches, steps_per_epoch
-from cutpoint.training.build import (
-    build_network,
-    judging_loss,
-    starting_point_penalty,
-    training_loss,
-)
+from cutpoint.training.build import build_network, judging_loss, l2_sp_penalty, target_tensor, training_loss
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
 from cutpoint.training.exact_head import solve_head
 from cutpoint.training.judge import Judge
@@ -36,7 +29,7 @@ from cutpoint.training.source import Positions, Source, source_for
 from cutpoint.training.state import FitData, FitState, Progress
 from cutpoint.training.stepper import Stepper
 from cutpoint.training.weights import ChangingWeights, Tensors
-from cutpoint.types import EpochRecord, Task
+from cutpoint.types import EpochRecord
 
 __all__ = ["Fit", "FitData", "FitState", "Progress"]
 
@@ -77,11 +70,12 @@ class Fit:
         self.network = build_network(recipe, data, seed).to(self.device)
         untouched = 0 if recipe.regime.init == "random" else len(self.blocks)
         self.state = FitState(frozen_blocks=len(self.blocks), untouched_blocks=untouched)
-        self._targets = _as_tensor(data.targets, data.task).to(self.device)
+        self._targets = target_tensor(data, self.device)
         self._loss = training_loss(recipe, data, self.device)
         self._judge = Judge(self.network, self._targets, judging_loss(data))
         self._weights = ChangingWeights(self.network, self.blocks, recipe)
         self._keeper = Keeper(self._weights, self._judge, recipe, data)
+        self._steps = sum(int(stage.phase.epochs) * self._steps_per_epoch(stage) for stage in recipe.stages)
         self._stepper: Stepper | None = None
         self._source: Source | None = None
         self._resumed: dict[str, Tensors] = {}
@@ -200,8 +194,7 @@ class Fit:
         return self.stop_after is not None and self.state.epochs_done >= self.stop_after
 
     def _progress(self, record: EpochRecord | None = None) -> Progress:
-        steps = sum(int(stage.phase.epochs) * self._steps_per_epoch(stage) for stage in self.recipe.stages)
-        return Progress(self.state.stage, self.state.steps_done, steps, record)
+        return Progress(self.state.stage, self.state.steps_done, self._steps, record)
 
     def _steps_per_epoch(self, stage: Stage) -> int:
         return steps_per_epoch(len(self.data.train), int(stage.phase.batch_size))
@@ -214,7 +207,7 @@ class Fit:
         self._source = None
         if stage.phase.solver == "gradient":
             current = self._as_it_stands(stage)
-            penalty = starting_point_penalty(self.recipe, current, self.network, self.data)
+            penalty = l2_sp_penalty(self.recipe, current, self.network, self.data)
             self._stepper = Stepper(
                 self.network, self.blocks, current, self._loss, penalty, self._weights, self._resumed
             )
@@ -266,7 +259,3 @@ class Fit:
         self._resumed = {name: groups[name] for name in ("optimizer", "average") if name in groups}
         self._source = None
         return True
-
-
-def _as_tensor(targets: NDArray[Any], task: Task) -> Tensor:
-    return torch.from_numpy(targets.astype(np.int64 if task.is_classification else np.float32))

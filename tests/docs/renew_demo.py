@@ -33,7 +33,9 @@ def main() -> None:
     texts = {
         "race": "\n".join([*trial_lines(progress, result), "", verdict]),
         "progress": "\n".join(line for line in progress.splitlines() if not line.startswith("[")),
-        "output": words[words.index("\nShip ") + 1 :].rstrip(),
+        "output": "\n".join(
+            line.rstrip() for line in words[words.index("\nShip ") + 1 :].rstrip().splitlines()
+        ),
     }
     for page in PAGES:
         path = REPOSITORY / page
@@ -67,8 +69,8 @@ def take_picture(report: Path) -> None:
     if chromium is None:
         sys.exit("The picture needs chromium; nothing was changed.")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    size = f"--window-size={SIZE[0]},{SIZE[1]}"
-    subprocess.run([chromium, *options, size, f"--screenshot={PICTURE}", report.as_uri()], check=True)
+    options += [f"--window-size={SIZE[0]},{SIZE[1]}", f"--screenshot={PICTURE}"]
+    subprocess.run([chromium, *options, report.as_uri()], check=True, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

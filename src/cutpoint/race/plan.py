@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cutpoint.backbones.backbone import Backbone, Block
+from cutpoint.evaluation.metrics import METRICS
 from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import proposed_cuts
 from cutpoint.race.calibration import Calibration
@@ -67,7 +68,7 @@ def plan_trials(
     """
     planned = []
     for regime in regimes:
-        for cut in _cuts(regime, backbone, curve, settings):
+        for cut in _cuts(regime, backbone, curve, settings, task):
             planned.append(_plan_trial(backbone, regime, cut, calibration, judging, task, settings, prefix))
     return planned
 
@@ -86,13 +87,14 @@ def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
 
 
 def _cuts(
-    regime: Regime, backbone: Backbone, curve: Sequence[LayerProbe], settings: Settings
+    regime: Regime, backbone: Backbone, curve: Sequence[LayerProbe], settings: Settings, task: Task
 ) -> list[int | str | None]:
     if not regime.needs_cut:
         return [None]
     if settings.cut is not None:
         return [settings.cut]
-    return list(proposed_cuts(curve, valid_cuts(backbone).valid))
+    rises = METRICS[task.metric].greater_is_better
+    return list(proposed_cuts(curve, valid_cuts(backbone).valid, greater_is_better=rises))
 
 
 def _plan_trial(

@@ -11,13 +11,16 @@ from cutpoint.backbones.table import GLYPHS
 from cutpoint.backbones.vectors import STATISTICS_NAME
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.diagnosis import negative_transfer
-from cutpoint.evaluation.metrics import METRICS
+from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.race.examination import Examination
 from cutpoint.race.judging import Judging
 from cutpoint.types import Dataset, Finding, Trial
 
 FEW_PER_CLASS = 20
 """Below this the field calls a signal unusable; from 100 on, results are called strong."""
+
+EASY = 0.95
+"""From this score of hand-made statistics on, a task is called easy rather than distant."""
 
 Predictions = Mapping[str, NDArray[np.float32]]
 
@@ -84,6 +87,17 @@ def _says_nothing(
     )
     if compared.decision == "replaces":
         return []
+    reached = plain[0].validation
+    if check_metric(dataset.task).share and reached is not None and reached.value >= EASY:
+        return [
+            Finding(
+                code="easy-task",
+                severity="info",
+                text=f"Simple image statistics do as well as the frozen features of {probe.backbone}: an easy task.",
+                evidence=compared.sentence,
+                remedy="Check that nothing incidental (background, size, lighting) gives the classes away.",
+            )
+        ]
     remedy = (
         "Try a backbone that was pretrained on images like yours; trust trained blocks more than frozen ones."
     )

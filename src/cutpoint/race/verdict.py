@@ -36,8 +36,8 @@ def _ship(winner: Trial, test: Score | None) -> str:
             f": {name} {form.score(judged)} [{form.interval(judged)}] on {judged.n:,} {where} examples"
         )
     if cost.trainable_parameters and cost.total_parameters:
-        share = 100 * cost.trainable_parameters / cost.total_parameters
-        parts.append(f", {cost.trainable_parameters:,} parameters trained ({share:.2g} %)")
+        share = form.share(cost.trainable_parameters, cost.total_parameters)
+        parts.append(f", {cost.trainable_parameters:,} parameters trained ({share})")
     if cost.stored_bytes:
         parts.append(f", {form.size(cost.stored_bytes)} stored for this task")
     if cost.seconds is not None:

@@ -13,14 +13,14 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # pages.py and reference_pages.py stand beside the tests
 
-_CLASSES = {"leaf": 0, "petal": 1, "stem": 7}
-"""What the pages call the classes, and the handwritten digits that play them."""
-_PER_CLASS = 14
+_SIDE, _PER_CLASS = 32, 14
+_SHAPES = {"leaf": (26, 6), "petal": (16, 16), "stem": (6, 26)}
+"""Height and width of the dark box on each class's pictures: so easy that a race ends with its first trial."""
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photos/, photos.csv, new-photos/, bigger-photos/, my-backbone/ and run/, as the pages presume them."""
+    """photos/, photos.csv, new-photos/, later-photos/, my-backbone/ and run/, as the pages presume them."""
     import cutpoint as cp
 
     folder = tmp_path_factory.mktemp("prepared")
@@ -43,25 +43,30 @@ def workplace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _write_pictures(folder: Path) -> None:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
+    random = np.random.default_rng(0)
     rows = ["path,label,plant"]
-    for label, digit in _CLASSES.items():
-        scans = digits.images[digits.target == digit]
+    for label, shape in _SHAPES.items():
         for number in range(_PER_CLASS):
             path = f"photos/{label}/plant{number // 2}-{number}.png"
-            _save(scans[number], folder / path)
+            _save(_picture(shape, random), folder / path)
             rows.append(f"{path},{label},{label}{number // 2}")
-        _save(scans[_PER_CLASS], folder / "new-photos" / f"{label}.jpg")
-        for number in range(_PER_CLASS, _PER_CLASS + 4):
-            _save(scans[number], folder / "later-photos" / label / f"{number}.png")
+        for number in range(4):
+            _save(_picture(shape, random), folder / "later-photos" / label / f"{number}.png")
+        _save(_picture(shape, random), folder / "new-photos" / f"{label}.jpg")
     (folder / "photos.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def _save(scan: np.ndarray, path: Path) -> None:
+def _picture(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
+    """A dark box near the middle of a light, noisy ground."""
+    pixels = random.normal(200, 10, (_SIDE, _SIDE, 3))
+    top, left = ((_SIDE - size) // 2 + random.integers(-1, 2) for size in shape)
+    pixels[top : top + shape[0], left : left + shape[1]] -= 150
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((255 - 255 / 16 * scan).astype(np.uint8)).resize((32, 32)).save(path)
+    Image.fromarray(pixels).save(path)
 
 
 def _write_backbone(folder: Path) -> None:

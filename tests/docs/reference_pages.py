@@ -24,6 +24,7 @@ from cutpoint.model import Model
 from cutpoint.race.settings import Settings, Target
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Regime, resolve_regimes
+from cutpoint.regimes.recipe import BATCH_SIZES, EPOCHS, HEAD_EPOCHS, SMALL_ROWS, TARGET_STEPS
 from cutpoint.regimes.regime import Attributes, Objective, Phase
 from cutpoint.regimes.table import named_regimes
 from cutpoint.types import (
@@ -224,9 +225,10 @@ REGIME_TEXTS = {
     "Regime.objective": "What is minimised; see below.",
     "Regime.attributes": "The field's account, shown beside what was measured.",
     "Phase.optimizer": "AdamW, Adam, or SGD.",
-    "Phase.epochs": "`auto`: as many as give about 600 steps, between 8 and 40; 60 for a head.",
+    "Phase.epochs": f"`auto`: as many as give about {TARGET_STEPS} steps, between {EPOCHS[0]} and {EPOCHS[1]}; "
+    f"{HEAD_EPOCHS} for a head.",
     "Phase.schedule": "Of the rate after the warm-up.",
-    "Phase.batch_size": "`auto`: 16 below 500 training rows, 32 from there on.",
+    "Phase.batch_size": f"`auto`: {BATCH_SIZES[0]} below {SMALL_ROWS} training rows, {BATCH_SIZES[1]} from there on.",
     "Phase.weight_decay": "Decoupled weight decay.",
     "Phase.augmentation": "`crop` (60–100 % of the area), `flip` (also mirrored), `randaugment` (also RandAugment).",
     "Phase.mix": "Mixes the examples of a batch.",

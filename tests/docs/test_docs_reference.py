@@ -12,6 +12,9 @@ from pages import REPOSITORY, pages, read
 from reference_pages import FOLDER, PAGES
 
 import cutpoint
+from cutpoint import demo
+from cutpoint.evaluation import comparison
+from cutpoint.race.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,38 @@ def test_architecture_describes_every_room() -> None:
     section = read(Path("ARCHITECTURE.md")).split("## Rooms")[1].split("\n## ")[0]
     named = re.findall(r"^\| `(\w+?)(?:/|\.py)`", section, re.MULTILINE)
     assert sorted(named) == sorted(rooms)
+
+
+def test_every_finding_is_explained() -> None:
+    package = REPOSITORY / "src" / "cutpoint"
+    source = "".join((package / name).read_text() for name in ("evaluation/diagnosis.py", "race/findings.py"))
+    codes = set(re.findall(r'(?:code=|_warning\()"([\w-]+)"', source))
+    page = read(Path("docs/guides/reading-the-report.md")).split("## Findings")[1]
+    assert set(re.findall(r"^\| `([\w-]+)`", page, re.MULTILINE)) == codes
+
+
+def test_figures_of_the_race_are_those_of_the_code() -> None:
+    page = " ".join(read(Path("docs/concepts/the-race.md")).split())
+    settings = Settings()
+    for phrase in (
+        f"in at least {100 * comparison.LIKELY:.0f} % of the resamples",
+        f"Below {100 * comparison.PROVEN:.0f} % the verdict",
+        f"fewer than {100 * comparison.HOPELESS:.0f} % of the resamples",
+        f"below {settings.cross_validate_below:,} training rows".replace(",", " "),
+        f"by {settings.folds}-fold cross-validation, {('', '', 'twice', 'three times')[settings.repeats]}",
+    ):
+        assert phrase in page
+    measured = re.findall(r"\.\d\d(?: / \.\d\d)+", comparison.__doc__ or "")
+    assert measured
+    for figures in measured:
+        assert f"| {figures.replace(' / ', ' | ')} |" in page
+
+
+def test_first_run_counts_the_digits_of_the_demo() -> None:
+    page = " ".join(read(Path("docs/guides/first-run.md")).split())
+    learn, choose = demo.PER_CLASS["train"], demo.PER_CLASS["val"]
+    assert f"{learn} of each digit to learn from, {choose} to choose the regime by, 899 others" in page
+    assert f"judged on the {10 * choose} digits" in page
 
 
 def test_version_and_changelog_agree(project: dict[str, Any]) -> None:

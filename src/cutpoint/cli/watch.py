@@ -19,7 +19,7 @@ from cutpoint.reports import format
 from cutpoint.types import Comparison, Trial
 
 _STATUS_STYLES = {"finished": "", "failed": "red", "interrupted": "yellow"}
-_NAME_WIDTH = 30
+_NAME_WIDTH = 24
 
 
 @contextmanager
@@ -206,7 +206,7 @@ def trial_line(trial: Trial, comparison: Comparison | None) -> Text:
     found = f"{format.score(trial.validation)} [{interval}]".ljust(20)
     seconds = format.seconds(trial.cost.seconds).rjust(7)
     decision = _decision(trial, comparison)
-    return Text(f"{name} {found} {seconds}   {decision}", style=_STATUS_STYLES.get(trial.status, "dim"))
+    return Text(f"{name} {found} {seconds}  {decision}", style=_STATUS_STYLES.get(trial.status, "dim"))
 
 
 def _decision(trial: Trial, comparison: Comparison | None) -> str:
@@ -215,8 +215,8 @@ def _decision(trial: Trial, comparison: Comparison | None) -> str:
     assert trial.validation is not None
     metric = trial.validation.metric
     gain = f"{format.gain(comparison.gain, metric)} {format.gain_unit(metric)}".strip()
-    outcome = "takes the lead" if comparison.decision == "replaces" else comparison.decision
-    return f"{outcome} ({gain}, P(gain > 0) {format.probability(comparison.p_positive)})"
+    outcome = "leads" if comparison.decision == "replaces" else comparison.decision
+    return f"{outcome}: {gain}, P(gain > 0) {format.probability(comparison.p_positive)}"
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,40 @@
+"""Ctrl-C: exit code 130, and a run folder that goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+_START = "import sys; from cutpoint.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_interrupt_leaves_a_valid_run_and_the_same_command_goes_on(
+    cutpoint, bars: Path, tmp_path: Path
+) -> None:
+    regime = tmp_path / "long.yaml"
+    regime.write_text("phases: [{train: all, epochs: 400, rate: 0.0001}]")
+    run = tmp_path / "run"
+    chosen = ("--backbone", "builtin:glyphs", "--regime", "linear-probe", "--regime", regime, "--threads", 1)
+    command = ("fit", bars, *chosen, "--budget", "20m", "--out", run, "--cache", tmp_path / "cache", "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("linear-probe"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err and "same command" in err
+    result = json.loads(out)
+    assert result["status"] == "interrupted"
+    assert {trial["id"]: trial["status"] for trial in result["trials"]} == {"linear-probe": "finished"}
+    assert (run / "report.html").exists()
+    assert cutpoint("predict", run, bars / "level").code == 0

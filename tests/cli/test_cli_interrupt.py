@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,15 @@ _START = "import sys; from cutpoint.cli.main import main; sys.exit(main(sys.argv
 def test_interrupt_leaves_a_valid_run_and_the_same_command_goes_on(
     cutpoint, bars: Path, tmp_path: Path
 ) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(bars, data)
+    for number in range(6):  # half of one class stands in the other too: no probe can be perfect
+        shutil.copy(bars / "level" / f"{number}.png", data / "upright" / f"wrong{number}.png")
     regime = tmp_path / "long.yaml"
     regime.write_text("phases: [{train: all, epochs: 400, rate: 0.0001}]")
     run = tmp_path / "run"
     chosen = ("--backbone", "builtin:glyphs", "--regime", "linear-probe", "--regime", regime, "--threads", 1)
-    command = ("fit", bars, *chosen, "--budget", "20m", "--out", run, "--cache", tmp_path / "cache", "--json")
+    command = ("fit", data, *chosen, "--budget", "20m", "--out", run, "--cache", tmp_path / "cache", "--json")
     process = subprocess.Popen(
         [sys.executable, "-c", _START, *map(str, command)],
         stdout=subprocess.PIPE,

@@ -130,7 +130,11 @@ class Race:
         except KeyboardInterrupt:
             self.clock.save()
             result = self._write(plan, "interrupted")
-            write_report(self.folder.path)
+            try:
+                write_report(self.folder.path)
+            # A library whose import was interrupted half-way cannot always be imported again in this process.
+            except Exception:
+                self.watcher.on_message(f"`cutpoint report {self.folder.path}` makes the report.")
             self.watcher.on_message("Interrupted. The same command goes on from here.")
             return result
 

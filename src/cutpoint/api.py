@@ -26,6 +26,7 @@ from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Regime, resolve_regimes
+from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
 from cutpoint.types import Dataset, Result, Score
 
@@ -140,7 +141,7 @@ def fit(
         versions=_versions(),
         watcher=watcher,
     )
-    return race.run()
+    return PrintedResult.model_construct(**dict(race.run()))
 
 
 def train(

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.from_module import from_module
 from cutpoint.backbones.order import uncovered_parameters
+from cutpoint.backbones.position import cut_position
 from cutpoint.errors import BackboneError
-from cutpoint.features.cut import Cut, cut_position, valid_cuts
+from cutpoint.features.cut import Cut, valid_cuts
 from cutpoint.types import ImagePreprocessing
 
 PREPROCESSING = ImagePreprocessing(

@@ -472,7 +472,6 @@ SETTINGS_TEXTS = {
     "Settings.folds": "Folds of cross-validation, where there are few.",
     "Settings.threads": "CPU threads.",
     "Settings.device": "Where the arithmetic runs.",
-    "Settings.price_per_hour": "Recorded only.",
 }
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.from_timm import from_timm
 from cutpoint.backbones.order import block_parameters, uncovered_parameters
+from cutpoint.backbones.position import cut_position
 from cutpoint.errors import BackboneError
-from cutpoint.features.cut import Cut, cut_position, pooled_blocks, valid_cuts
+from cutpoint.features.cut import Cut, pooled_blocks, valid_cuts
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
 
 FAMILIES = [

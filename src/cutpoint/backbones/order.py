@@ -110,7 +110,7 @@ def block_parameters(module: nn.Module, block: Block) -> dict[str, nn.Parameter]
     return {
         name: parameter
         for name, parameter in module.named_parameters()
-        if any(_belongs(name, member) for member in block.members)
+        if any(at_or_below(name, member) for member in block.members)
     }
 
 
@@ -120,11 +120,11 @@ def uncovered_parameters(backbone: Backbone) -> tuple[str, ...]:
     return tuple(
         name
         for name, _ in backbone.module.named_parameters()
-        if not any(_belongs(name, member) for member in members)
+        if not any(at_or_below(name, member) for member in members)
     )
 
 
-def _belongs(name: str, member: str) -> bool:
+def at_or_below(name: str, member: str) -> bool:
     """Whether a parameter is the member itself (a bare parameter such as cls_token) or stands below it."""
     return name == member or name.startswith(f"{member}.")
 
@@ -138,7 +138,7 @@ def _maximal_parts(module: nn.Module, group: set[str], calls: Calls, path: str =
         return [_innermost(module, path, calls)]
     parts += [prefix + name for name, _ in module.named_parameters(recurse=False) if prefix + name in group]
     for name, child in module.named_children():
-        if any(_belongs(parameter, prefix + name) for parameter in group):
+        if any(at_or_below(parameter, prefix + name) for parameter in group):
             parts += _maximal_parts(child, group, calls, prefix + name)
     return parts
 
@@ -167,7 +167,9 @@ def _split(module: nn.Module, parts: Sequence[str]) -> list[list[str]]:
 
 def _is_leaf(module: nn.Module, path: str) -> bool:
     """A norm or a bare parameter: no matrix of its own below that path."""
-    return all(parameter.ndim == 1 for name, parameter in module.named_parameters() if _belongs(name, path))
+    return all(
+        parameter.ndim == 1 for name, parameter in module.named_parameters() if at_or_below(name, path)
+    )
 
 
 def _is_weight_layer(module: nn.Module, path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.order import block_parameters
+from cutpoint.backbones.order import at_or_below, block_parameters
 from cutpoint.errors import BackboneError
 
 
@@ -20,17 +20,15 @@ def cut_position(backbone: Backbone, spec: int | str) -> int:
     Raises:
         BackboneError: Nothing fits; the hint lists the blocks.
     """
-    if isinstance(spec, int) or spec.strip().isdigit():
-        position = int(spec)
-        if 0 <= position <= len(backbone.blocks):
+    position = _numbered(backbone, spec)
+    if position is not None:
+        return position
+    for position, block in enumerate(backbone.blocks):
+        if any(at_or_below(path, str(spec)) for path in (block.name, *block.members)):
             return position
-    else:
-        for position, block in enumerate(backbone.blocks):
-            if any(_at_or_below(path, spec) for path in (block.name, *block.members)):
-                return position
-        for position, block in enumerate(backbone.blocks):
-            if fnmatch.filter(block_parameters(backbone.module, block), spec):
-                return position
+    for position, block in enumerate(backbone.blocks):
+        if fnmatch.filter(block_parameters(backbone.module, block), str(spec)):
+            return position
     names = ", ".join(block.name for block in backbone.blocks)
     raise BackboneError(
         f"{backbone.name} has no cut {spec!r}.",
@@ -38,5 +36,8 @@ def cut_position(backbone: Backbone, spec: int | str) -> int:
     )
 
 
-def _at_or_below(path: str, spec: str) -> bool:
-    return path == spec or path.startswith(f"{spec}.")
+def _numbered(backbone: Backbone, spec: int | str) -> int | None:
+    """The number that a specification is; a block that is called like a number comes first."""
+    if isinstance(spec, str) and (not spec.isdigit() or spec in [block.name for block in backbone.blocks]):
+        return None
+    return int(spec) if 0 <= int(spec) <= len(backbone.blocks) else None

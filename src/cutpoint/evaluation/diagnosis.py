@@ -164,7 +164,8 @@ def _rate_too_high(curve: Curve) -> Finding | None:
 
     Training losses are compared within a phase: the next one may augment or smooth, which lifts them. A
     validation loss is compared with all before it, and must come back after the jump: one that stays up while
-    the training loss falls is overfitting, not a rate too high.
+    the training loss falls is overfitting, not a rate too high. A fit that ends up better on validation than it
+    was before the jump has taken no lasting harm: that is told as information.
     """
     validation = _validation_losses(curve)
     start = 0
@@ -173,13 +174,27 @@ def _rate_too_high(curve: Curve) -> Finding | None:
         early = max(LEAST_EPOCHS, math.ceil(len(training) / 3))
         place = _spike(training[:early])
         if place is not None:
-            return _jump(training, place, curve[start].epoch, "training")
+            found = _jump(training, place, curve[start].epoch, "training")
+            return _milder(found) if _recovers(validation, start + place) else found
         if validation is not None:
             place = _spike(validation[: start + early])
             if place is not None and validation[place:].min() <= validation[place] / SPIKE_RATIO:
-                return _jump(validation, place, curve[0].epoch, "validation")
+                found = _jump(validation, place, curve[0].epoch, "validation")
+                return _milder(found) if _recovers(validation, place) else found
         start += len(training)
     return None
+
+
+def _recovers(validation: Array | None, place: int) -> bool:
+    """Whether the validation loss falls below all that it was before the epoch at `place`."""
+    if validation is None or not 0 < place < len(validation):
+        return False
+    return bool(validation[place:].min() < validation[:place].min())
+
+
+def _milder(found: Finding) -> Finding:
+    text = "The rate is at its upper edge: the loss jumps in an early epoch and recovers."
+    return found.model_copy(update={"severity": "info", "text": text})
 
 
 def _jump(losses: Array, place: int, first_epoch: int, which: str) -> Finding:

@@ -8,7 +8,6 @@ therefore need no code here. Whether anything leaks past a cut is checked, never
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.inputs import prepared_shape
-from cutpoint.backbones.order import block_parameters, inference
+from cutpoint.backbones.order import inference
 from cutpoint.errors import BackboneError
-from cutpoint.features.recording import BATCHES, Recording, at_or_below, noise_for
+from cutpoint.features.recording import BATCHES, Recording, noise_for
 
 _REPORTS: WeakKeyDictionary[Backbone, CutReport] = WeakKeyDictionary()
 
@@ -240,40 +239,6 @@ def pooled_blocks(module: nn.Module, blocks: Sequence[Block], inputs: Tensor) ->
         for hook in hooks:
             hook.remove()
     return features, [pooled[block.name] for block in blocks]
-
-
-def cut_position(backbone: Backbone, spec: int | str) -> int:
-    """Number of frozen blocks that a cut means.
-
-    Args:
-        backbone: What is cut.
-        spec: A number of frozen blocks; the name of the first block that trains, or of a module that holds it
-            ("layer4"); or a pattern over parameter names ("*.attention.*"), whose first match trains.
-
-    Raises:
-        BackboneError: Nothing fits; the hint lists the blocks.
-    """
-    position = _numbered(backbone, spec)
-    if position is not None:
-        return position
-    for position, block in enumerate(backbone.blocks):
-        if any(at_or_below(path, str(spec)) for path in (block.name, *block.members)):
-            return position
-    for position, block in enumerate(backbone.blocks):
-        if fnmatch.filter(block_parameters(backbone.module, block), str(spec)):
-            return position
-    names = ", ".join(block.name for block in backbone.blocks)
-    raise BackboneError(
-        f"{backbone.name} has no cut {spec!r}.",
-        f"a number from 0 to {len(backbone.blocks)}, a pattern over parameter names, or a block: {names}",
-    )
-
-
-def _numbered(backbone: Backbone, spec: int | str) -> int | None:
-    """The number that a specification is; a block that is called like a number comes first."""
-    if isinstance(spec, str) and (not spec.isdigit() or spec in [block.name for block in backbone.blocks]):
-        return None
-    return int(spec) if 0 <= int(spec) <= len(backbone.blocks) else None
 
 
 def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Block
-from cutpoint.backbones.order import example_inputs, inference
+from cutpoint.backbones.order import at_or_below, example_inputs, inference
 
 BATCHES = (1, 2)
 """Two batch sizes show which dimensions of an output grow with the batch."""
@@ -147,8 +147,3 @@ def _leaf(small: Any, large: Any) -> Any:
         return small
     sizes = tuple((a, a != b) for a, b in zip(small.shape, large.shape, strict=True))
     return _Shape(sizes, small.dtype)
-
-
-def at_or_below(path: str, outer: str) -> bool:
-    """Whether a module path is the given one or lies in it."""
-    return path == outer or path.startswith(f"{outer}.")

@@ -36,7 +36,6 @@ class Settings(Record):
     """Training rows below which validation is by cross-validation."""
     threads: int = 1
     device: str = "cpu"
-    price_per_hour: float | None = None
 
 
 def parse_budget(text: str | float) -> float:

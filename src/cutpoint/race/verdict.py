@@ -50,10 +50,12 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
     dearer = [
         trial
         for trial in trials
-        if trial.status == "finished" and trial.id != winner.id and (trial.cost.seconds or 0.0) > price
+        if trial.status in ("finished", "eliminated")
+        and trial.id != winner.id
+        and (trial.cost.seconds or 0.0) > price
     ]
     judged = {c.challenger: c for c in comparisons if c.leader == winner.id}
-    rivals = [trial for trial in dearer if trial.id in judged and "scratch" not in trial.regime]
+    rivals = [trial for trial in dearer if trial.id in judged]
     if rivals:
         best = max(rivals, key=lambda trial: judged[trial.id].gain)
         found = judged[best.id]

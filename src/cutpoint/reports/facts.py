@@ -13,7 +13,7 @@ STATUS_WORDS = {
     "finished": "finished",
     "skipped": "not run",
     "priced": "priced, not run",
-    "eliminated": "stopped early",
+    "eliminated": "out of the race",
     "failed": "failed",
     "interrupted": "interrupted",
 }

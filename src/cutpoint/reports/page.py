@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "extra_text": _extra_text(result),
         "winner": rows[winner.id] if winner else None,
         "reference_is_probe": reference is not None and facts.is_probe(reference),
-        "findings": _findings(result),
+        "findings": _gravest_first(result.verdict.findings if result.verdict else ()),
+        "trial_findings": _trial_findings(result),
         "stack": stack_of(result),
         "any_unfinished": any(trial.status != "finished" for trial in facts.scored(result)),
         "only_front_named": len(facts.scored(result)) > MOST_NAMED,
@@ -140,14 +142,22 @@ def _extra_text(result: Result) -> str:
     return " ".join(text.split())
 
 
-def _findings(result: Result) -> list[tuple[str, Finding]]:
-    """The verdict's findings, then those of single trials with the trial's label, the gravest first."""
+def _gravest_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+
+
+def _trial_findings(result: Result) -> list[tuple[str, Finding]]:
+    """Findings of single trials with the trial's label; those of the verdict stand on top of the report."""
     labels = facts.labels_of(result)
-    general = [("", finding) for finding in (result.verdict.findings if result.verdict else ())]
-    single = [(labels[trial.id], finding) for trial in result.trials for finding in trial.findings]
-    known = {(finding.code, finding.text) for _, finding in general}
-    found = general + [entry for entry in single if (entry[1].code, entry[1].text) not in known]
-    return sorted(found, key=lambda entry: ("error", "warning", "info").index(entry[1].severity))
+    general = {
+        (finding.code, finding.text) for finding in (result.verdict.findings if result.verdict else ())
+    }
+    return [
+        (labels[trial.id], finding)
+        for trial in result.trials
+        for finding in _gravest_first(trial.findings)
+        if trial.id != result.winner or (finding.code, finding.text) not in general
+    ]
 
 
 def _fronts(result: Result) -> list[Chart]:

@@ -78,6 +78,13 @@ def _seconds_words(trial: Trial) -> str:
     return number if trial.cost.seconds is not None else f"~{number}"
 
 
+class PrintedResult(Result):
+    """A result that prints as the table of its trials."""
+
+    def __str__(self) -> str:
+        return result_text(self)
+
+
 def _verdict_words(result: Result, trial: Trial) -> str:
     if trial.id == result.winner:
         return "ships"

@@ -129,7 +129,7 @@ def fit(
         threads=set_threads(threads),
         device=str(choose_device(device)),
     )
-    entries = _entries(dataset, backbones, chosen, image_size, is_auto=regimes in ("auto", "all"))
+    entries = _entries(dataset, backbones, chosen, image_size, is_auto=_is_automatic(regimes))
     if restart:  # only now that nothing of what the user named turned out wrong
         folder.clear()
     race = Race(
@@ -237,6 +237,11 @@ def _entries(
     if is_auto:
         entries.append(Entry(statistics_backbone(), [_image_statistics()]))
     return entries
+
+
+def _is_automatic(regimes: str | Regime | Sequence[str | Regime]) -> bool:
+    named = [regimes] if isinstance(regimes, (str, Regime)) else regimes
+    return any(entry in ("auto", "all") for entry in named)
 
 
 def _image_statistics() -> Regime:

@@ -43,6 +43,8 @@ def finished(fit: Fit) -> dict[str, torch.Tensor]:
 
 
 def test_cached_is_uncached_and_killed_is_straight(data: FitData, tmp_path: Path) -> None:
+    """Bit for bit, where every batch is full: kernels differ in the last bit between a batch of 4 and of 16."""
+    data = dataclasses.replace(data, train=data.train[: len(data.train) // 16 * 16])
     recipe = partial(data)
     straight_fit = Fit(recipe, data, seed=0)
     straight = finished(straight_fit)

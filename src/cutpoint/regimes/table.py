@@ -38,13 +38,9 @@ def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Reg
     Raises:
         RegimeError: An unknown name, or a file that is not a regime.
     """
-    if regimes == "auto":
-        return tuple(regime for regime, is_auto in _rows().values() if is_auto)
-    if regimes == "all":
-        return named_regimes()
     if isinstance(regimes, (str, Regime)):
         regimes = [regimes]
-    chosen = [_resolve(entry) for entry in regimes]
+    chosen = [regime for entry in regimes for regime in _resolve(entry)]
     names = [regime.name for regime in chosen]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -54,13 +50,17 @@ def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Reg
     return tuple(chosen)
 
 
-def _resolve(entry: str | Regime) -> Regime:
+def _resolve(entry: str | Regime) -> tuple[Regime, ...]:
     if isinstance(entry, Regime):
-        return entry
+        return (entry,)
+    if entry == "auto":
+        return tuple(regime for regime, is_auto in _rows().values() if is_auto)
+    if entry == "all":
+        return named_regimes()
     if entry in _rows():
-        return _rows()[entry][0]
+        return (_rows()[entry][0],)
     if Path(entry).suffix in (".yaml", ".yml"):
-        return read_regime(Path(entry))
+        return (read_regime(Path(entry)),)
     near = get_close_matches(entry, _rows(), n=3)
     hint = f"Did you mean {', '.join(near)}? " if near else ""
     raise RegimeError(f"There is no regime {entry!r}.", hint + "`cutpoint list regimes` shows all of them.")

@@ -49,7 +49,7 @@ def scored(result: Result) -> list[Trial]:
 
 def not_finished(result: Result) -> list[Trial]:
     """Trials that did not run to their end, cheapest first."""
-    return cheapest_first(trial for trial in result.trials if trial.status != "finished")
+    return cheapest_first(trial for trial in result.trials if trial.status not in ("finished", "eliminated"))
 
 
 def reference_of(result: Result) -> Trial | None:

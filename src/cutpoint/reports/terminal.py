@@ -88,13 +88,15 @@ class PrintedResult(Result):
 def _verdict_words(result: Result, trial: Trial) -> str:
     if trial.id == result.winner:
         return "ships"
-    if trial.status != "finished":
+    if trial.status not in ("finished", "eliminated"):
         return ": ".join(filter(None, [STATUS_WORDS[trial.status], trial.reason]))
     comparison = comparison_of(result, trial)
     if comparison is None:
         return trial.reason
     amount = f"{format.gain(comparison.gain, result.task.metric)} {format.gain_unit(result.task.metric)}"
-    outcome = "led for a while" if comparison.decision == "replaces" else comparison.decision
+    outcome = {"replaces": "led for a while", "eliminated": STATUS_WORDS["eliminated"]}.get(
+        comparison.decision, comparison.decision
+    )
     return f"{outcome}: {amount.strip()}, P(gain > 0) {format.probability(comparison.p_positive)}"
 
 

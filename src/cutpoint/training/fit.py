@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cutpoint.regimes.partition import apply_modes, apply_partition
 from cutpoint.regimes.recipe import Recipe, Stage
+from cutpoint.runtime import one_thread
 from cutpoint.training.batches import batches, steps_per_epoch
 from cutpoint.training.build import build_network, judging_loss, l2_sp_penalty, target_tensor, training_loss
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
@@ -121,14 +122,17 @@ class Fit:
         assert self._stepper is not None
         started = time.perf_counter()
         source, per_epoch = self._open_source(), self._steps_per_epoch(stage)
-        loss = self._stepper.step(
-            source,
-            source.read(rows, self.state.epochs_done, True),
-            self._targets[rows],
-            number=self.state.epoch * per_epoch + step,
-            total=int(stage.phase.epochs) * per_epoch,
-            draw=(self.seed, self.state.steps_done),
-        )
+        with (
+            one_thread() if source.cut == len(self.blocks) else nullcontext()
+        ):  # a head is too small for more
+            loss = self._stepper.step(
+                source,
+                source.read(rows, self.state.epochs_done, True),
+                self._targets[rows],
+                number=self.state.epoch * per_epoch + step,
+                total=int(stage.phase.epochs) * per_epoch,
+                draw=(self.seed, self.state.steps_done),
+            )
         if math.isfinite(loss):
             self.state.count_step(loss, len(rows), time.perf_counter() - started)
         else:
@@ -148,7 +152,13 @@ class Fit:
         started = time.perf_counter()
         with self._stepper.judged_weights() if self._stepper else nullcontext():
             loss, metric = self._judge.judge(self._open_source(), self.data.validation)
-            is_best = self._keeper.offer(self.state, loss, metric, ends_stage=self._is_last_epoch(stage))
+            is_best = self._keeper.offer(
+                self.state,
+                loss,
+                metric,
+                ends_stage=self._is_last_epoch(stage),
+                is_start=stage.phase.solver == "exact" and self.state.stage + 1 < len(self.recipe.stages),
+            )
         record = EpochRecord(
             phase=self.state.stage,
             epoch=self.state.epochs_done,

@@ -17,7 +17,8 @@ class Keeper:
 
     Where validation selects, the best are those with the best validation figure, ties to the earlier epoch.
     Where it only judges, or there is none, they are the last ones; but a recipe that unfreezes until a plateau
-    compares the ends of its stages even then.
+    compares the ends of its stages even then. A head that is solved to start from is no candidate: what the
+    blocks above learn from there is what the regime is judged by, and the race compares it with the probe.
 
     Args:
         weights: What may change.
@@ -34,12 +35,24 @@ class Keeper:
         self._keep = recipe.regime.keep
         self._is_judged = len(data.validation) > 0
         self._compares = self._is_judged and (data.selects or until_plateau)
+        self._until_plateau = until_plateau
         self._at_ends_only = self._is_judged and until_plateau and not data.selects
 
-    def offer(self, state: FitState, loss: float | None, metric: float | None, *, ends_stage: bool) -> bool:
+    def offer(
+        self,
+        state: FitState,
+        loss: float | None,
+        metric: float | None,
+        *,
+        ends_stage: bool,
+        is_start: bool,
+    ) -> bool:
         """Keep the weights as they are if they are the best; note that, or that they diverged, in the state."""
         if self._is_judged and (loss is None or metric is None):
             state.diverged = True
+            return False
+        if is_start and not self._until_plateau:
+            self.best = self._weights.copy()  # to go on from
             return False
         if self._at_ends_only and not ends_stage:
             return False

@@ -76,6 +76,14 @@ def test_test_score_below_the_validation_interval_is_told() -> None:
     assert "test-below-validation" in codes(0.95, 0.7, 0.6, test=0.8)
 
 
+def test_probabilities_that_promise_too_much_are_told() -> None:
+    rows = len(DATASET.splits["test"])
+    sure_and_wrong = np.tile(np.array([[0.99, 0.01]], dtype=np.float32), (rows, 1))
+    judged = Examination(None, None, (), sure_and_wrong)
+    found = race_findings(DATASET, JUDGING, [], {}, trial("p", "net", 0.9), judged)
+    assert "overconfident" in {finding.code for finding in found}
+
+
 def test_few_labels_are_told() -> None:
     small = load_dataset(np.random.default_rng(0).normal(size=(30, 2)), targets=["a", "b"] * 15)
     judging = plan_judging(small, Settings())

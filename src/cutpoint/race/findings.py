@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cutpoint.backbones.table import GLYPHS
 from cutpoint.backbones.vectors import STATISTICS_NAME
+from cutpoint.evaluation.calibration import calibrate, overconfidence
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.diagnosis import negative_transfer
 from cutpoint.evaluation.metrics import METRICS, check_metric
@@ -40,6 +41,7 @@ def race_findings(
     found += _says_nothing(dataset, judging, judged, predictions)
     found += _few_labels(dataset)
     found += _lucky(winner, examination)
+    found += _overconfident(dataset, examination)
     return found
 
 
@@ -147,6 +149,15 @@ def _lucky(winner: Trial, examination: Examination) -> list[Finding]:
             remedy="Trust the test score. Check that the test split comes from where the model will be used.",
         )
     ]
+
+
+def _overconfident(dataset: Dataset, examination: Examination) -> list[Finding]:
+    """Probabilities on the test split that promise more than they hold."""
+    predictions = examination.predictions
+    if predictions is None or dataset.task.kind == "regression":
+        return []
+    finding = overconfidence(calibrate(dataset.task, dataset.targets[dataset.splits["test"]], predictions))
+    return [finding] if finding else []
 
 
 def _is_scratch(trial: Trial) -> bool:

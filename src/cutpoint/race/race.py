@@ -185,6 +185,9 @@ class Race:
             )
             curves[backbone.name], calibrations[backbone.name] = curve, calibration
             dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
+            if dropped[backbone.name]:
+                names = ", ".join(dropped[backbone.name])
+                self.watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
         return Plan(
             settings=self.settings,
             task=self.dataset.task,

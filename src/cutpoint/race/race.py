@@ -277,7 +277,8 @@ class Race:
         if comparison is not None:
             standing.comparisons.append(comparison)
             if comparison.decision == "eliminated":
-                trial = trial.model_copy(update={"status": "eliminated", "reason": comparison.sentence})
+                chance = f"a gain of {self.settings.min_gain:g} has probability {comparison.p_worthwhile:.2f}"
+                trial = trial.model_copy(update={"status": "eliminated", "reason": chance})
         if takes_lead:
             standing.leader = trial
         self._record(trial, comparison)

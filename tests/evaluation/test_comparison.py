@@ -148,3 +148,15 @@ def test_groups_make_the_comparison_less_sure():
     alone = _compare(leader, challenger)
     grouped = _compare(leader, challenger, groups=np.repeat(np.arange(15), 20))
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
+
+
+def test_more_than_likely_can_be_asked_for() -> None:
+    """Two more right answers of 230 are likely better, which is not enough where a gain must be proven."""
+    task = Task(kind="binary", labels=("no", "yes"))
+    targets = np.zeros(230, dtype=np.int64)
+    before = np.tile(np.array([[0.9, 0.1]], dtype=np.float32), (230, 1))
+    after = before.copy()
+    before[:2] = before[:2, ::-1]
+    names = {"leader_id": "probe", "challenger_id": "scratch"}
+    assert compare(task, targets, before, after, **names).decision == "replaces"
+    assert compare(task, targets, before, after, needed=PROVEN, **names).decision == "kept out"

@@ -47,6 +47,7 @@ def compare(
     leader_id: str,
     challenger_id: str,
     min_gain: float = 0.005,
+    needed: float = LIKELY,
     groups: Array | None = None,
     seed: int = 0,
 ) -> Comparison:
@@ -60,6 +61,7 @@ def compare(
         leader_id: How the sentence calls the leader.
         challenger_id: How the sentence calls the challenger.
         min_gain: Least gain that pays, in units of the metric.
+        needed: Share of resamples that must see the challenger ahead; `PROVEN` where likely is not enough.
         groups: (N,) rows of one group are resampled together.
         seed: Of the bootstrap.
 
@@ -82,7 +84,7 @@ def compare(
         high=max(float(high), gain),
         p_positive=p_positive,
         p_worthwhile=p_worthwhile,
-        decision=_decide(gain, p_positive, p_worthwhile, min_gain),
+        decision=_decide(gain, p_positive, p_worthwhile, min_gain, needed),
         sentence="",
     )
     return comparison.model_copy(update={"sentence": _sentence(metric, comparison, min_gain)})
@@ -115,9 +117,9 @@ def _sign(metric: Metric) -> float:
 
 
 def _decide(
-    gain: float, p_positive: float, p_worthwhile: float, min_gain: float
+    gain: float, p_positive: float, p_worthwhile: float, min_gain: float, needed: float
 ) -> Literal["replaces", "kept out", "eliminated"]:
-    if gain >= min_gain - _ROUNDING and p_positive >= LIKELY:
+    if gain >= min_gain - _ROUNDING and p_positive >= needed:
         return "replaces"
     return "eliminated" if p_worthwhile < HOPELESS else "kept out"
 

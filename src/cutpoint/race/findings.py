@@ -86,6 +86,7 @@ def _says_nothing(
         predictions[probe.id],
         leader_id=plain[0].id,
         challenger_id=probe.id,
+        groups=None if dataset.groups is None else dataset.groups[judging.judged],
     )
     if compared.decision == "replaces":
         return []
@@ -135,15 +136,18 @@ def _few_labels(dataset: Dataset) -> list[Finding]:
 
 
 def _lucky(winner: Trial, examination: Examination) -> list[Finding]:
-    """A test score below the whole validation interval: the winner's curse, or a shifted test split."""
+    """A test score worse than the whole validation interval: the winner's curse, or a shifted test split."""
     validation, test = winner.validation, examination.score
-    if validation is None or test is None or not test.high < validation.low:
+    if validation is None or test is None:
+        return []
+    rises = METRICS[test.metric].greater_is_better
+    if not (test.high < validation.low if rises else test.low > validation.high):
         return []
     return [
         Finding(
             code="test-below-validation",
             severity="warning",
-            text="The test score lies clearly below the validation score.",
+            text="The test score is clearly worse than the validation score.",
             evidence=f"validation {validation.value:.3f} [{validation.low:.3f}, {validation.high:.3f}], "
             f"test {test.value:.3f} [{test.low:.3f}, {test.high:.3f}]",
             remedy="Trust the test score. Check that the test split comes from where the model will be used.",

@@ -18,7 +18,7 @@ from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.data.summary import content_hash, summarise
 from cutpoint.errors import ArtifactError, BudgetError, CutpointError
-from cutpoint.evaluation.comparison import compare
+from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
 from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import valid_cuts
@@ -231,8 +231,8 @@ class Race:
         left = self.settings.budget_seconds - self.standing.predicted_seconds
         if leader is not None and leader.validation is not None:
             target = self.settings.target
-            if target is not None and leader.validation.low >= target.value:
-                return f"the target {target.metric} >= {target.value:g} is met by {leader.id}"
+            if target is not None and target.is_met(leader.validation):
+                return f"the target {target.metric} {target.sign} {target.value:g} is met by {leader.id}"
             metric = check_metric(self.dataset.task)
             if metric.share and leader.validation.value + self.settings.min_gain > 1:
                 return f"no gain of {self.settings.min_gain:g} is left above {leader.id}"
@@ -255,7 +255,7 @@ class Race:
         try:
             trial = run.run()
             predictions = run.predictions()
-            comparison = self._compare(trial, predictions)
+            comparison = self._compare(planned, predictions)
             takes_lead = comparison is None or comparison.decision == "replaces"
             if takes_lead:
                 self._promote(run, trial)
@@ -283,7 +283,8 @@ class Race:
             standing.leader = trial
         self._record(trial, comparison)
 
-    def _compare(self, trial: Trial, predictions: NDArray[np.float32]) -> Comparison | None:
+    def _compare(self, planned: PlannedTrial, predictions: NDArray[np.float32]) -> Comparison | None:
+        """The trial against the leader. From scratch is the control: to ship it, its gain must be proven."""
         leader = self.standing.leader
         if leader is None:
             return None
@@ -294,7 +295,8 @@ class Race:
             self.standing.predictions[leader.id],
             predictions,
             leader_id=leader.id,
-            challenger_id=trial.id,
+            challenger_id=planned.id,
+            needed=PROVEN if planned.recipe.regime.init == "random" else LIKELY,
             min_gain=self.settings.min_gain,
             groups=None if self.dataset.groups is None else self.dataset.groups[judged],
             seed=self.settings.seed,

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 
 from cutpoint.errors import CutpointError
-from cutpoint.types import Record
+from cutpoint.evaluation.metrics import METRICS
+from cutpoint.types import Record, Score
 
 _UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hours": 3600}
 
 
 class Target(Record):
-    """Good enough: stop as soon as the lower bound of the metric's interval passes."""
+    """Good enough: stop as soon as the whole interval of the metric passes."""
 
     metric: str
     value: float
+
+    @property
+    def sign(self) -> str:
+        """ ">=", or "<=" for errors and losses."""
+        return _sign(self.metric)
+
+    def is_met(self, score: Score) -> bool:
+        """Whether the worse end of the interval is good enough."""
+        return score.low >= self.value if self.sign == ">=" else score.high <= self.value
 
 
 class Settings(Record):
@@ -57,19 +67,29 @@ def parse_budget(text: str | float) -> float:
 
 
 def parse_target(text: str | None, metric: str) -> Target | None:
-    """A target such as "accuracy>=0.95".
+    """A target such as "accuracy>=0.95"; "mae<=2" for a metric of which less is better.
 
     Raises:
         CutpointError: It is not of that form, or names another metric than the task's.
     """
     if text is None:
         return None
-    match = re.fullmatch(r"\s*(\w+)\s*>=\s*([\d.]+)\s*", text)
+    match = re.fullmatch(r"\s*(\w+)\s*([<>]=)\s*(\d+\.?\d*|\.\d+)\s*", text)
     if match is None:
-        raise CutpointError(f"{text!r} is no target.", f"Write it as '{metric}>=0.95'.")
+        raise CutpointError(f"{text!r} is no target.", f"Write it as '{metric}{_sign(metric)}0.95'.")
     if match[1] != metric:
         raise CutpointError(
             f"The target names {match[1]!r}, but the race is judged by {metric!r}.",
-            f"Use '{metric}>=…', or choose the metric with --metric {match[1]}.",
+            f"Use '{metric}{_sign(metric)}…', or choose the metric with --metric {match[1]}.",
         )
-    return Target(metric=match[1], value=float(match[2]))
+    if match[2] != _sign(metric):
+        better = "less" if match[2] == ">=" else "more"
+        raise CutpointError(
+            f"Of {metric}, {better} is better.", f"Write the target as '{metric}{_sign(metric)}{match[3]}'."
+        )
+    return Target(metric=match[1], value=float(match[3]))
+
+
+def _sign(metric: str) -> str:
+    row = METRICS.get(metric)  # an unknown one is refused where the metric is checked
+    return ">=" if row is None or row.greater_is_better else "<="

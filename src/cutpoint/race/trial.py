@@ -200,21 +200,23 @@ class TrialRun:
     def _finish(
         self, name: str, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None
     ) -> Fit:
-        """Run a fit to its end from its last checkpoint, saving every few seconds and when interrupted."""
+        """Run a fit to its end from its last checkpoint, saving every few seconds and where it is interrupted."""
         fit = self._fit(recipe, train, held, stop_after)
         checkpoint = self._checkpoint(name)
         fit.load(checkpoint)
         saved = time.monotonic()
-        try:
-            for progress in fit:
+        steps = iter(fit)
+        # An interruption inside a step leaves a state that no straight run has: only between steps is it saved.
+        while (progress := next(steps, None)) is not None:
+            try:
                 self._tell(name, progress.step / max(progress.steps, 1))
                 self.check_time()
-                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                    fit.save(checkpoint)
-                    saved = time.monotonic()
-        except KeyboardInterrupt:
-            fit.save(checkpoint)
-            raise
+            except KeyboardInterrupt:
+                fit.save(checkpoint)
+                raise
+            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                fit.save(checkpoint)
+                saved = time.monotonic()
         fit.save(checkpoint)
         return fit
 

@@ -89,3 +89,15 @@ def test_few_labels_are_told() -> None:
     judging = plan_judging(small, Settings())
     found = race_findings(small, judging, [], {}, trial("p", "net", 0.9), Examination(None, None, (), None))
     assert {finding.code for finding in found} == {"few-labels"}
+
+
+@pytest.mark.parametrize(("test", "told"), [(1.2, True), (0.2, False)])
+def test_of_errors_a_greater_one_on_the_test_split_is_told(test: float, told: bool) -> None:
+    winner = trial("p", "net", 0.7)
+    assert winner.validation is not None
+    winner = winner.model_copy(
+        update={"validation": winner.validation.model_copy(update={"metric": "log_loss"})}
+    )
+    score = Score(metric="log_loss", value=test, low=test - 0.1, high=test + 0.1, n=80)
+    found = race_findings(DATASET, JUDGING, [], {}, winner, Examination(score, None, (), None))
+    assert ("test-below-validation" in {finding.code for finding in found}) == told

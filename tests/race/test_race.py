@@ -132,6 +132,25 @@ def test_interrupted_run_is_valid_and_goes_on_to_the_same_result(
     assert comparable(resumed) == comparable(run[0])
 
 
+def test_interruption_in_the_middle_of_a_step_goes_on_to_the_same_result(
+    run: tuple[Result, Path], stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cutpoint.training.stepper import Stepper
+
+    descend, steps = Stepper._descend, [0]
+
+    def interrupted(self: Stepper, loss: Any) -> None:
+        descend(self, loss)
+        steps[0] += 1
+        if steps[0] == 9:  # the weights have moved, the step is not counted
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stepper, "_descend", interrupted)
+    assert race(stripes, tmp_path / "out", run[1] / "cache").status == "interrupted"
+    monkeypatch.undo()
+    assert comparable(race(stripes, tmp_path / "out", run[1] / "cache")) == comparable(run[0])
+
+
 def test_other_settings_do_not_mix_with_an_earlier_run(run: tuple[Result, Path], stripes: Path) -> None:
     with pytest.raises(ArtifactError, match="other settings"):
         race(stripes, run[1] / "out", run[1] / "cache", seed=7)

@@ -6,6 +6,7 @@ import pytest
 
 from cutpoint.errors import CutpointError
 from cutpoint.race.settings import Target, parse_budget, parse_target
+from cutpoint.types import Score
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,16 @@ def test_what_is_no_length_of_time(text: str | float) -> None:
 def test_targets() -> None:
     assert parse_target("accuracy >= 0.95", "accuracy") == Target(metric="accuracy", value=0.95)
     assert parse_target(None, "accuracy") is None
-    for text in ("0.95", "accuracy>0.95", "f1_macro>=0.9"):
+    for text in ("0.95", "accuracy>0.95", "f1_macro>=0.9", "accuracy<=0.95", "accuracy>=0.9.5"):
         with pytest.raises(CutpointError):
             parse_target(text, "accuracy")
+
+
+def test_targets_of_errors_ask_for_less() -> None:
+    target = parse_target("mae<=2", "mae")
+    assert target == Target(metric="mae", value=2)
+    score = Score(metric="mae", value=1.8, low=1.5, high=2.1, n=10)
+    assert not target.is_met(score)
+    assert target.is_met(score.model_copy(update={"high": 2.0}))
+    with pytest.raises(CutpointError, match="less is better"):
+        parse_target("mae>=2", "mae")

@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import cutpoint as cp
 from cutpoint.backbones.from_module import from_module
@@ -74,6 +74,8 @@ def type_text(annotation: Any) -> str:
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return " or ".join(type_text(part) for part in inside)
+    if origin is Annotated:
+        return type_text(inside[0])
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in inside)
     if origin is tuple:

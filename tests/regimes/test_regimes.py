@@ -42,6 +42,14 @@ def test_users_file(tmp_path: Path) -> None:
         ("phases:\n- {train: head, decay: 2}\n", "phases.0.decay"),
         ("phases:\n- {train: head}\nobjective: {label_smoothing: 1.5}\n", "objective.label_smoothing"),
         ("summary: no phases\n", "phases"),
+        ("phases:\n- {train: all, batch_size: 0}\n", "phases.0.batch_size"),
+        ("phases:\n- {train: all, rate: -1}\n", "phases.0.rate"),
+        ("phases:\n- {train: all, epochs: 0}\n", "without epochs"),
+        ("phases:\n- {train: all, solver: exact}\n", "the head alone"),
+        ("head: mlp\nphases:\n- {train: head, solver: exact}\n", "a linear head"),
+        ("phases:\n- {train: all, until_plateau: true}\n", "one_block_at_a_time"),
+        ("phases:\n- {train: head, one_block_at_a_time: true}\n", "no block to unfreeze"),
+        ("name: ../elsewhere\nphases:\n- {train: head}\n", "name"),
         ("phases: []\n", "phases"),
         ("- 1\n", "does not hold keys"),
         ("phases: [\n", "is not YAML"),
@@ -120,6 +128,8 @@ def test_recipe_numbers(backbone: Backbone) -> None:
     gradual = resolve_recipe(resolve_regimes("gradual-unfreezing")[0], backbone, cut=1, rows=300)
     depth = len(backbone.blocks)
     assert [stage.frozen_blocks for stage in gradual.stages] == [depth, *range(depth - 1, 0, -1), 1]
+    biases = resolve_recipe(resolve_regimes("gradual-unfreezing")[0], backbone, cut="*.bias", rows=300)
+    assert {stage.pattern for stage in biases.stages[1:]} == {"*.bias"}
     fixed = resolve_recipe(resolve_regimes("preset-vision")[0], backbone, cut=None, rows=300)
     assert fixed.rate_candidates == () and fixed.stages[0].phase.rate == 1e-4
 

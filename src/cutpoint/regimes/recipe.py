@@ -121,7 +121,12 @@ def _stages(
         return [Stage(phase=numbers, frozen_blocks=partition.frozen_blocks, pattern=partition.pattern)]
     from_the_top = range(len(backbone.blocks) - 1, partition.frozen_blocks - 1, -1)
     return [
-        Stage(phase=numbers, frozen_blocks=frozen, stop_unless_improved=phase.until_plateau)
+        Stage(
+            phase=numbers,
+            frozen_blocks=frozen,
+            pattern=partition.pattern,
+            stop_unless_improved=phase.until_plateau,
+        )
         for frozen in from_the_top
     ]
 

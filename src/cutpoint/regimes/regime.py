@@ -5,11 +5,14 @@ The training loop knows no regime by name; a new one is normally a row of `table
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cutpoint.types import Record
+
+_Rate = Annotated[float, Field(ge=0)]
+_Count = Annotated[int, Field(ge=1)]
 
 Augmentation = Literal["none", "crop", "flip", "randaugment"]
 
@@ -29,19 +32,19 @@ class Phase(Record):
     refreeze: bool = False
     """Freeze the lowest trainable block again whenever the validation loss rises twice in a row."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    epochs: int | Literal["auto"] = Field(default="auto")
-    rate: float | Literal["auto"] = Field(default="auto")
+    epochs: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    rate: _Rate | Literal["auto"] = "auto"
     """Learning rate of the topmost backbone block."""
-    head_rate: float | None = None
+    head_rate: _Rate | None = None
     """Rate of the head; None: as `rate`."""
     decay: float = Field(default=1.0, gt=0, le=1)
     """Rate of block l = rate · decay^(blocks above l): discriminative rates (Howard & Ruder 2018)."""
-    rates: dict[str, float] = Field(default_factory=dict)
+    rates: dict[str, _Rate] = Field(default_factory=dict)
     """Explicit rates for blocks by name prefix; "head" for the head. They win over `decay`."""
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the phase's steps over which the rate rises linearly from zero."""
-    batch_size: int | Literal["auto"] = "auto"
+    batch_size: _Count | Literal["auto"] = "auto"
     weight_decay: float = Field(default=0.01, ge=0)
     batchnorm: Literal["inference", "train", "sync"] = "inference"
     """"inference" keeps every BatchNorm layer on its running statistics, unfrozen blocks included."""
@@ -53,6 +56,18 @@ class Phase(Record):
     """Decay of an exponential moving average of the weights, which is then what is judged and kept."""
     patience: int | None = Field(default=None, ge=1)
     """Epochs without improvement before the phase ends; None: all epochs run."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.solver == "exact" and self.train != "head":
+            raise ValueError('solver "exact" solves the head alone: it needs train "head"')
+        if self.solver == "gradient" and self.epochs == 0:
+            raise ValueError("a phase without epochs trains nothing")
+        if self.one_block_at_a_time and self.train == "head":
+            raise ValueError('with train "head" there is no block to unfreeze: say "all" or "cut"')
+        if self.until_plateau and not self.one_block_at_a_time:
+            raise ValueError("until_plateau needs one_block_at_a_time")
+        return self
 
 
 class Objective(Record):
@@ -78,7 +93,8 @@ class Attributes(Record):
 class Regime(Record):
     """How much of a backbone is trained, and how."""
 
-    name: str
+    name: str = Field(pattern=r"^\w[\w .+-]*$")
+    """How it is called: letters, digits, spaces and . + - _."""
     summary: str = ""
     init: Literal["pretrained", "random"] = "pretrained"
     head: Literal["linear", "mlp"] = "linear"
@@ -91,6 +107,12 @@ class Regime(Record):
     keep: Literal["loss", "metric"] = "loss"
     """Which validation figure decides the weights that are kept; ties go to the earlier epoch."""
     attributes: Attributes = Attributes()
+
+    @model_validator(mode="after")
+    def _head_can_be_solved(self) -> Self:
+        if self.head == "mlp" and any(phase.solver == "exact" for phase in self.phases):
+            raise ValueError('solver "exact" solves a linear head, not head "mlp"')
+        return self
 
     @property
     def needs_cut(self) -> bool:

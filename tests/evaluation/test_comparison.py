@@ -75,14 +75,21 @@ def test_interval_covers_the_true_gain():
 
 
 def test_equal_predictions_are_called_equal():
-    same = np.arange(50) % 5 > 0
+    same = np.arange(500) % 5 > 0
     result = _compare(same, same)
-    assert (result.gain, result.low, result.high, result.p_positive) == (0, 0, 0, 0)
+    assert result.gain == 0 and result.low == -result.high and result.p_positive < LIKELY
     assert result.decision == "eliminated"
-    assert result.sentence == (
-        "partial equals probe in accuracy [0.0, 0.0]; the chance of a gain of 0.5 points is 0 %: "
-        "it is out of the race."
+    assert result.sentence.startswith(
+        "partial equals probe in accuracy [-0.6, 0.6]; the chance of a gain of 0.5"
     )
+    few = _compare(same[:40], same[:40])
+    assert few.decision == "kept out", "forty equal answers do not show that there is no gain"
+
+
+def test_two_more_right_answers_of_hundreds_are_no_evidence():
+    before = np.arange(230) >= 2
+    assert _compare(before, np.full(230, True)).decision == "kept out"
+    assert _compare(np.arange(230) >= 4, np.full(230, True)).decision == "replaces"
 
 
 def test_sentences_say_what_the_numbers_say():
@@ -150,13 +157,7 @@ def test_groups_make_the_comparison_less_sure():
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
 
 
-def test_more_than_likely_can_be_asked_for() -> None:
-    """Two more right answers of 230 are likely better, which is not enough where a gain must be proven."""
-    task = Task(kind="binary", labels=("no", "yes"))
-    targets = np.zeros(230, dtype=np.int64)
-    before = np.tile(np.array([[0.9, 0.1]], dtype=np.float32), (230, 1))
-    after = before.copy()
-    before[:2] = before[:2, ::-1]
-    names = {"leader_id": "probe", "challenger_id": "scratch"}
-    assert compare(task, targets, before, after, **names).decision == "replaces"
-    assert compare(task, targets, before, after, needed=PROVEN, **names).decision == "kept out"
+def test_more_than_likely_can_be_asked_for():
+    before, after = np.arange(230) >= 3, np.full(230, True)
+    assert _compare(before, after).decision == "replaces"
+    assert _compare(before, after, needed=PROVEN).decision == "kept out"

@@ -7,9 +7,14 @@ ahead in at least 80 % of paired bootstrap resamples; it is eliminated when fewe
 
 What the rule costs and finds, in 4 000 simulated pairs each (accuracy near .8, one example in five decided
 otherwise, `min_gain` half a point; 40 / 150 / 450 examples). Two equal trials swap places with probability
-.17 / .18 / .19, at no loss but the dearer one's cost, and three in four of these swaps are announced as
-"likely, not proven". A true gain of five points is taken with probability .38 / .67 / .93, one of two points
-with .36 at 150 and .52 at 450; either is eliminated in at most one case in twenty.
+.14 / .18 / .19, at no loss but the dearer one's cost, and four in five of these swaps are announced as
+"likely, not proven". A true gain of five points is taken with probability .36 / .64 / .92, one of two points
+with .33 at 150 and .52 at 450; either is eliminated in at most one case in sixteen.
+
+Either side is given one imaginary win (accuracy and other shares): where two trials disagree on a handful of
+examples only, near a perfect score above all, plain resampling takes two more right answers for evidence.
+Near .985, with one example in fifty decided otherwise, that lowers swaps of equals from .14 to .08 at 150
+examples and from .17 to .14 at 230.
 """
 
 from __future__ import annotations
@@ -99,8 +104,11 @@ def _resampled_gains(
         leading, challenging = (
             np.mean([per_example(targets, one, task) for one in side], axis=0) for side in sides
         )
-        gains = bootstrap_mean(challenging - leading, resamples=_RESAMPLES, groups=groups, seed=seed)
-        return _sign(metric) * gains
+        differences = challenging - leading
+        if metric.share:
+            differences, groups = _with_one_win_each(differences, groups)
+        means = bootstrap_mean(differences, resamples=_RESAMPLES, groups=groups, seed=seed)
+        return _sign(metric) * means * (len(differences) / len(targets))
 
     def statistic(weights: Array) -> Array:
         leading, challenging = (
@@ -110,6 +118,16 @@ def _resampled_gains(
 
     gains = bootstrap(statistic, len(targets), resamples=_RESAMPLES, groups=groups, seed=seed)
     return _sign(metric) * gains[np.isfinite(gains)]
+
+
+def _with_one_win_each(differences: Array, groups: Array | None) -> tuple[Array, Array | None]:
+    """One imaginary example won by either side: a uniform prior on who wins where the two disagree.
+
+    Without it, two more right answers among hundreds, and none fewer, would count as ahead in 86 % of resamples.
+    """
+    if groups is not None:
+        groups = np.concatenate([np.unique(groups, return_inverse=True)[1], [len(groups), len(groups) + 1]])
+    return np.concatenate([differences, [1.0, -1.0]]), groups
 
 
 def _sign(metric: Metric) -> float:

@@ -16,7 +16,7 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset
-from cutpoint.errors import DataError
+from cutpoint.errors import DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
@@ -231,6 +231,11 @@ def _entries(
     """Backbones with what races on each; hand-made statistics join an automatic race as a cheap honest trial."""
     if dataset.modality == "features":
         heads = [regime for regime in regimes if regime.is_head_only]
+        if not heads:
+            raise RegimeError(
+                "Plain features have no backbone to train, and none of these regimes trains a head alone.",
+                "Name linear-probe or mlp-head, or leave --regime out.",
+            )
         return [Entry(vector_backbone(dataset.inputs.shape[1]), heads)]  # type: ignore[union-attr]
     named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
     entries = [Entry(load_backbone(each, image_size=image_size), regimes) for each in named]

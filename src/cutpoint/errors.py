@@ -5,7 +5,6 @@ CutpointError
 ├── BackboneError        a pretrained network that cannot be had, read or cut
 ├── RegimeError          a regime that cannot be read or does not fit the backbone
 ├── ArtifactError        a model or run folder that is missing, damaged or from elsewhere
-├── BudgetError          a limit (time, cache, memory) that nothing fits into
 └── TrainingError        a fit that diverged or could not go on
 """
 
@@ -38,10 +37,6 @@ class RegimeError(CutpointError):
 
 class ArtifactError(CutpointError):
     """A model or run folder is missing, damaged, or belongs to something else."""
-
-
-class BudgetError(CutpointError):
-    """A limit leaves no room for the work that was asked for."""
 
 
 class TrainingError(CutpointError):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.errors import ArtifactError, CutpointError
+from cutpoint.errors import ArtifactError, BackboneError, CutpointError, RegimeError
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Phase, Regime
 from cutpoint.types import Result
@@ -154,6 +154,55 @@ def test_interruption_in_the_middle_of_a_step_goes_on_to_the_same_result(
 def test_other_settings_do_not_mix_with_an_earlier_run(run: tuple[Result, Path], stripes: Path) -> None:
     with pytest.raises(ArtifactError, match="other settings"):
         race(stripes, run[1] / "out", run[1] / "cache", seed=7)
+    with pytest.raises(ArtifactError, match="other regimes"):
+        race(stripes, run[1] / "out", run[1] / "cache", regimes=["linear-probe", BRIEF])
+    with pytest.raises(ArtifactError, match="other metric"):
+        race(stripes, run[1] / "out", run[1] / "cache", metric="f1_macro")
+
+
+def test_a_finished_run_that_was_killed_before_its_report_gets_it(
+    run: tuple[Result, Path], stripes: Path
+) -> None:
+    report = run[1] / "out" / "report.html"
+    before = report.read_text(encoding="utf-8")
+    report.write_text("of an earlier interruption", encoding="utf-8")
+    race(stripes, run[1] / "out", run[1] / "cache")
+    assert report.read_text(encoding="utf-8") == before
+
+
+def test_a_run_that_was_killed_while_planning_goes_on(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cutpoint.race.race as module
+
+    def killed(path: Path, record: Any) -> None:
+        path.with_suffix(".partial").write_text("{")
+        raise SystemExit
+
+    monkeypatch.setattr(module, "write_record", killed)
+    with pytest.raises(SystemExit):
+        race(stripes, tmp_path / "out", tmp_path / "cache", regimes="linear-probe")
+    monkeypatch.undo()
+    assert race(stripes, tmp_path / "out", tmp_path / "cache", regimes="linear-probe").status == "finished"
+
+
+def test_a_backbone_named_twice_is_refused(stripes: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="named twice"):
+        race(stripes, tmp_path / "out", tmp_path / "cache", backbones=["builtin:glyphs"] * 2)
+
+
+def test_large_groups_do_not_hinder_the_first_model(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(1500, 3))
+    result = cp.fit(
+        features,
+        targets=np.where(features[:, 0] > 0, "yes", "no"),
+        group=np.arange(1500) % 5,
+        regimes="linear-probe",
+        out=tmp_path / "out",
+        threads=1,
+    )
+    assert result.status == "finished"
 
 
 def test_a_folder_that_is_no_run_is_left_alone(stripes: Path, tmp_path: Path) -> None:
@@ -218,6 +267,8 @@ def test_plain_features_race_heads_only(tmp_path: Path) -> None:
     assert {trial.regime for trial in result.trials} == {"linear-probe", "mlp-head"}
     assert result.test is not None and result.test.value > 0.8
     assert set(cp.load(tmp_path / "out").predict(features[:5])) <= {"yes", "no"}
+    with pytest.raises(RegimeError, match="no backbone to train"):
+        cp.fit(features, targets=labels, out=tmp_path / "other", regimes="partial", threads=1)
 
 
 @pytest.mark.parametrize("kind", ["regression", "multilabel"])

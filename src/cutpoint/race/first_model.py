@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from cutpoint.artifacts import save_model
@@ -25,7 +27,8 @@ def save_first_model(
     """Fit the exact head on a few rows and save it as RUN/model, unless there is a model or few rows anyway."""
     if len(judging.rows) <= 2 * ROWS or (folder.model / "cutpoint.json").exists():
         return
-    _, rows = holdout(dataset, judging.rows, fraction=ROWS / len(judging.rows), seed=0)
+    ungrouped = replace(dataset, groups=None)  # nothing is judged on the other rows; groups may be too large
+    _, rows = holdout(ungrouped, judging.rows, fraction=ROWS / len(judging.rows), seed=0)
     bank = FeatureBank(backbone, dataset, rows, ActivationCache(limit=0), on_progress=watcher.on_work)
     targets = dataset.targets[bank.rows]
     if dataset.task.is_classification and len(np.unique(targets)) < dataset.task.outputs:

@@ -31,6 +31,8 @@ class Plan(Record):
     """Everything that is fixed before the first trial."""
 
     settings: Settings
+    regimes: dict[str, tuple[Regime, ...]]
+    """Backbone name → what races on it."""
     task: Task
     data: DataSummary
     judged_on: str

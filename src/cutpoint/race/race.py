@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.data.summary import content_hash, summarise
-from cutpoint.errors import ArtifactError, BudgetError, CutpointError
+from cutpoint.errors import ArtifactError, BackboneError, CutpointError, TrainingError
 from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
 from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
@@ -94,6 +94,7 @@ class Race:
         watcher: Watcher,
     ) -> None:
         check_metric(dataset.task)
+        _check_different(entries)
         self.dataset = dataset
         self.entries = entries
         for entry in entries:
@@ -116,9 +117,11 @@ class Race:
     def run(self) -> Result:
         """Run or go on; an interruption leaves a valid result of what is finished."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
+        self.clock.save()  # from here on the folder can be told to be a run
         plan = self._plan()
         done = read_record(self.folder.result, Result)
         if done is not None and done.status == "finished":
+            write_report(self.folder.path)  # a kill may have come between the result and its report
             self.watcher.on_message(f"{self.folder.path} is finished; --restart runs it anew.")
             return done
         self.watcher.on_plan(plan)
@@ -146,13 +149,7 @@ class Race:
             save_first_model(self.dataset, self.entries[0].backbone, self.judging, self.folder, self.watcher)
             plan = self._make_plan()
             write_record(self.folder.plan, plan)
-        elif plan.settings != self.settings or plan.data.hash != content_hash(self.dataset):
-            what = "settings" if plan.settings != self.settings else "data"
-            raise ArtifactError(
-                f"{self.folder.path} holds a run with other {what}.",
-                "Choose another folder with --out, or start anew with --restart.",
-            )
-        self._check_backbones(plan)
+        self._check_same(plan)
         return plan
 
     def _make_plan(self) -> Plan:
@@ -190,6 +187,7 @@ class Race:
                 self.watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
         return Plan(
             settings=self.settings,
+            regimes={entry.backbone.name: tuple(entry.regimes) for entry in self.entries},
             task=self.dataset.task,
             data=summarise(self.dataset),
             judged_on=self.judging.sentence,
@@ -202,13 +200,24 @@ class Race:
             versions=self.versions,
         )
 
-    def _check_backbones(self, plan: Plan) -> None:
-        found = {entry.backbone.name: entry.backbone.reference.digest for entry in self.entries}
-        if found != {name: reference.digest for name, reference in plan.backbones.items()}:
-            raise ArtifactError(
-                f"{self.folder.path} holds a run with other backbones: {', '.join(plan.backbones)}.",
-                "Choose another folder with --out, or start anew with --restart.",
-            )
+    def _check_same(self, plan: Plan) -> None:
+        """Raise where the folder's run was asked for something else: its answer would be to another question."""
+        digests = {entry.backbone.name: entry.backbone.reference.digest for entry in self.entries}
+        regimes = {entry.backbone.name: tuple(entry.regimes) for entry in self.entries}
+        planned = {name: reference.digest for name, reference in plan.backbones.items()}
+        other = {
+            "settings": plan.settings != self.settings,
+            "data": plan.data.hash != content_hash(self.dataset),
+            f"metric: {plan.task.metric}": plan.task != self.dataset.task,
+            f"backbones: {', '.join(plan.backbones)}": planned != digests,
+            "regimes": plan.regimes != regimes,
+        }
+        for what, is_other in other.items():
+            if is_other:
+                raise ArtifactError(
+                    f"{self.folder.path} holds a run with other {what}.",
+                    "Choose another folder with --out, or start anew with --restart.",
+                )
 
     # ----------------------------------------------------------------------------------------------- trials
 
@@ -352,7 +361,9 @@ class Race:
         leader = self.standing.leader
         if leader is None:
             reasons = "; ".join(f"{trial.id}: {trial.reason}" for trial in self.standing.trials)
-            raise BudgetError(f"No trial finished. {reasons}", "Give more time, or other regimes.")
+            raise TrainingError(
+                f"No trial finished. {reasons}", "Mend what the reasons name, or try other regimes."
+            )
         model = self._winning_model()
         self.watcher.on_message("Judging the winner once on the test split.")
         examination = examine(model, self.dataset, self.watcher)
@@ -411,6 +422,13 @@ class Race:
         )
         write_record(self.folder.result, result)
         return result
+
+
+def _check_different(entries: Sequence[Entry]) -> None:
+    names = [entry.backbone.name for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise BackboneError(f"The backbone {name} is named twice.", "Name each backbone once.")
 
 
 def _short(name: str) -> str:

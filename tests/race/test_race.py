@@ -244,6 +244,26 @@ def test_clock_that_binds_is_journaled_and_replayed(
     assert [trial.status for trial in again.trials] == ["finished", "interrupted", "priced"]
 
 
+def test_parameters_that_trained_are_counted_and_not_those_that_might_have(
+    stripes: Path, tmp_path: Path
+) -> None:
+    probe_first = Phase(train="head", solver="exact")
+    one_more = Phase(train="all", one_block_at_a_time=True, until_plateau=True, epochs=1, rate=1e-12)
+    biases = Regime(name="biases", phases=(Phase(train="*.bias", rate=1e-3, epochs=1),))
+    result = race(
+        stripes,
+        tmp_path / "out",
+        tmp_path / "cache",
+        regimes=["linear-probe", Regime(name="plateau", phases=(probe_first, one_more)), biases],
+    )
+    trials = {trial.id: trial for trial in result.trials}
+    counts = {name: trial.cost.trainable_parameters or 0 for name, trial in trials.items()}
+    assert trials["plateau"].cut == 7 and counts["plateau"] == counts["linear-probe"]
+    total = trials["biases"].cost.total_parameters or 0
+    assert counts["linear-probe"] < counts["biases"] < total / 10
+    assert trials["biases"].cut_name == "*.bias in everything"
+
+
 def test_damaged_model_is_named(run: tuple[Result, Path], tmp_path: Path) -> None:
     shutil.copytree(run[1] / "out" / "model", tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"

@@ -130,8 +130,9 @@ def _plan_trial(
     )
 
 
-def cut_name(frozen_blocks: int, blocks: Sequence[Block]) -> str:
+def cut_name(frozen_blocks: int, blocks: Sequence[Block], pattern: str | None = None) -> str:
     """What trains, in words."""
     if frozen_blocks >= len(blocks):
         return "head only"
-    return "everything" if frozen_blocks == 0 else f"{blocks[frozen_blocks].name} and above"
+    where = "everything" if frozen_blocks == 0 else f"{blocks[frozen_blocks].name} and above"
+    return where if pattern is None else f"{pattern} in {where}"

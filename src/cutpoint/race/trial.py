@@ -46,6 +46,7 @@ class FitRecord(Record):
     epochs: tuple[EpochRecord, ...]
     kept_epoch: int
     reached_cut: int
+    trained_parameters: int
     strength: float | None
     diverged: bool
     train: Score | None
@@ -185,6 +186,7 @@ class TrialRun:
             epochs=fit.records,
             kept_epoch=fit.state.best_epoch,
             reached_cut=fit.reached_cut,
+            trained_parameters=fit.trained_parameters,
             strength=fit.state.strength,
             diverged=fit.state.diverged,
             train=train_score,
@@ -295,7 +297,7 @@ class TrialRun:
             regime=recipe.regime.name,
             backbone=self.planned.backbone,
             cut=reached,
-            cut_name=cut_name(reached, ground.bank.backbone.blocks),
+            cut_name=cut_name(reached, ground.bank.backbone.blocks, recipe.stages[-1].pattern),
             seed=ground.settings.seed,
             status="finished",
             validation=validation,
@@ -326,7 +328,7 @@ class TrialRun:
         return Cost(
             seconds=seconds + frozen + (rate.seconds if rate else 0.0),
             peak_memory_bytes=max(record.peak_memory_bytes for record in records),
-            trainable_parameters=predicted.trainable_parameters,
+            trainable_parameters=min(record.trained_parameters for record in records),
             total_parameters=predicted.total_parameters,
             stored_bytes=records[0].stored_bytes,
             flops=predicted.flops,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cutpoint.regimes.partition import apply_modes, apply_partition
+from cutpoint.regimes.partition import apply_modes, apply_partition, trainable_parameters
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.runtime import one_thread
 from cutpoint.training.batches import batches, steps_per_epoch
@@ -89,8 +89,21 @@ class Fit:
     @property
     def reached_cut(self) -> int:
         """Fewest blocks that were frozen up to the weights that are kept."""
-        stages = self.recipe.stages[: self.state.best_stage + 1]
-        return min(stage.frozen_blocks for stage in stages)
+        return min(stage.frozen_blocks for stage in self._stages_kept())
+
+    @property
+    def trained_parameters(self) -> int:
+        """Parameters that trained up to the weights that are kept, the head's among them."""
+        sizes = {
+            id(parameter): parameter.numel()
+            for stage in self._stages_kept()
+            for members in trainable_parameters(self.network, self.blocks, stage.partition).values()
+            for _, parameter in members
+        }
+        return sum(sizes.values())
+
+    def _stages_kept(self) -> tuple[Stage, ...]:
+        return self.recipe.stages[: self.state.best_stage + 1]
 
     def predict(self, positions: Positions) -> NDArray[np.float32]:
         """(N, outputs) scores of the network as it stands."""

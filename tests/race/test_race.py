@@ -264,6 +264,16 @@ def test_parameters_that_trained_are_counted_and_not_those_that_might_have(
     assert trials["biases"].cut_name == "*.bias in everything"
 
 
+def test_three_examples_a_class_suffice_for_every_trial(stripes: Path, tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny"
+    for picture in stripes.glob("*/[012].png"):
+        (tiny / picture.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, tiny / picture.parent.name)
+    phase = Phase(train="cut", epochs=2)  # its rate is chosen by short runs
+    result = race(tiny, tmp_path / "out", tmp_path / "cache", regimes=[Regime(name="open", phases=(phase,))])
+    assert [trial.status for trial in result.trials] == ["finished"]
+
+
 def test_damaged_model_is_named(run: tuple[Result, Path], tmp_path: Path) -> None:
     shutil.copytree(run[1] / "out" / "model", tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"

@@ -59,7 +59,9 @@ def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: in
     epochs = int(stage.phase.epochs)
     below = calibration.flops_below[stage.frozen_blocks]
     if stage.frozen_blocks == len(calibration.trainable) - 1:
-        return calibration.head_seconds * rows * epochs
+        # Augmented inputs pass through the frozen backbone in every epoch.
+        seen = 0.0 if stage.phase.augmentation == "none" else calibration.forward_seconds * (rows + judged)
+        return epochs * (calibration.head_seconds * rows + seen)
     is_live = (stage.phase.augmentation != "none" and stage.phase.views == 0) or not can_cache
     train = calibration.step_seconds * (1 - below) + (calibration.forward_seconds * below if is_live else 0.0)
     judge = calibration.forward_seconds * (1.0 if is_live else 1 - below)

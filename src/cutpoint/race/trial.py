@@ -17,7 +17,7 @@ from cutpoint.artifacts import save_model
 from cutpoint.artifacts.model_folder import stored_bytes
 from cutpoint.backbones.order import uncovered_parameters
 from cutpoint.data.splits import holdout
-from cutpoint.errors import TrainingError
+from cutpoint.errors import DataError, TrainingError
 from cutpoint.evaluation.diagnosis import chance_score, diagnose
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.bank import FeatureBank
@@ -268,7 +268,10 @@ class TrialRun:
         judging = self.ground.judging
         if not judging.is_cross_validation:
             return self._fits[0][1:]
-        return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
+        try:
+            return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
+        except DataError:  # too few examples of every class, or too few groups
+            return self._fits[0][1:]
 
     def _fit(self, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None) -> Fit:
         return Fit(

@@ -1,0 +1,48 @@
+"""Predicted seconds follow what a stage has to run."""
+
+from __future__ import annotations
+
+import pytest
+
+from cutpoint.backbones.builtin import load_builtin
+from cutpoint.race.calibration import Calibration
+from cutpoint.race.prediction import predict_cost
+from cutpoint.regimes import Phase, Regime
+from cutpoint.regimes.recipe import resolve_recipe
+from cutpoint.types import Cost, Task
+
+BACKBONE = load_builtin()
+BLOCKS = len(BACKBONE.blocks)
+CALIBRATION = Calibration(
+    forward_seconds=0.01,
+    step_seconds=0.03,
+    exact_seconds=1e-4,
+    head_seconds=1e-5,
+    flops=1000,
+    flops_below=tuple(block / BLOCKS for block in range(BLOCKS + 1)),
+    trainable=tuple(100 * (BLOCKS - block) for block in range(BLOCKS + 1)),
+    parameters=100 * BLOCKS,
+    buffers=0,
+)
+
+
+def predicted(phase: Phase) -> Cost:
+    recipe = resolve_recipe(Regime(name="x", phases=(phase,)), BACKBONE, cut=None, rows=80)
+    return predict_cost(
+        recipe,
+        CALIBRATION,
+        width=BACKBONE.width,
+        task=Task(kind="binary", labels=("a", "b")),
+        rows=80,
+        judged=20,
+        fits=1,
+        refit=False,
+        can_cache=True,
+    )
+
+
+def test_head_on_augmented_images_runs_the_backbone_in_every_epoch() -> None:
+    cached = predicted(Phase(train="head", rate=1e-3, epochs=10))
+    live = predicted(Phase(train="head", rate=1e-3, epochs=10, augmentation="crop"))
+    assert cached.seconds == pytest.approx(0.01 * 100 + 10 * 80 * 1e-5)
+    assert (live.seconds or 0) - (cached.seconds or 0) == pytest.approx(10 * 0.01 * 100)

@@ -254,3 +254,14 @@ def test_unusable_features_are_refused():
     features[3, 3] = np.nan
     with pytest.raises(DataError, match="not finite"):
         fit_exact_strength(features, targets, DIGITS, 1.0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0])
+def test_a_label_that_no_row_or_every_row_has_does_not_spoil_the_others(constant: float) -> None:
+    features = np.random.default_rng(0).normal(size=(60, 5))
+    varying = (features[:, 0] > 0).astype(np.float32)
+    task = Task(kind="multilabel", labels=("same", "varies"), metric="f1_micro")
+    targets = np.stack([np.full(60, constant, dtype=np.float32), varying], axis=1)
+    solved = fit_exact(features, targets, task)
+    assert solved.out_of_fold is not None
+    assert ((solved.out_of_fold >= 0.5) == (targets >= 0.5)).mean() > 0.95

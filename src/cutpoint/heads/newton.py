@@ -106,17 +106,18 @@ class _NewtonStep:
         probabilities = self.problems.probabilities(at.logits)
         residual = self.weights * (probabilities - self.problems.targets.unsqueeze(1))
         gradient = _product(self.problems.design.T, residual) + self.penalty * at.parameters
-        direction = self._conjugate_gradients(probabilities.float(), gradient.float()).double()
+        # In float32 a probability rounds to 1 long before the gradient is 0, and nothing would be left to divide by.
+        curvature = (self.weights * probabilities * (1 - probabilities)).float()
+        direction = self._conjugate_gradients(probabilities.float(), curvature, gradient.float()).double()
         slope = _product(self.problems.design, direction)
         decrement = -(gradient * direction).sum(dim=(0, 2))
         length = self._line_search(at, direction, slope, decrement)[:, None]
         improved = Solution(at.parameters + length * direction, at.logits + length * slope)
         return improved, decrement / 2
 
-    def _conjugate_gradients(self, probabilities: Tensor, gradient: Tensor) -> Tensor:
+    def _conjugate_gradients(self, probabilities: Tensor, curvature: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction (R, S, K), in float32."""
         design, weights, penalty = self.problems.rounded, self.weights.float(), self.penalty.float()
-        curvature = weights * probabilities * (1 - probabilities)
         squares = design.square().mean(dim=0)[:, None, None]
         diagonal = squares * curvature.sum(dim=0) + penalty + torch.finfo(torch.float32).tiny
         weighted = weights * probabilities

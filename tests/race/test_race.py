@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
+from cutpoint.backbones.builtin import load_builtin
+from cutpoint.data import load_dataset
 from cutpoint.errors import ArtifactError, BackboneError, CutpointError, RegimeError
+from cutpoint.features.store import ActivationCache
+from cutpoint.race.race import Entry, Race
+from cutpoint.race.run_folder import open_folder
+from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes import Phase, Regime
+from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.types import Result
 
 BRIEF = Regime(
@@ -272,6 +278,22 @@ def test_three_examples_a_class_suffice_for_every_trial(stripes: Path, tmp_path:
     phase = Phase(train="cut", epochs=2)  # its rate is chosen by short runs
     result = race(tiny, tmp_path / "out", tmp_path / "cache", regimes=[Regime(name="open", phases=(phase,))])
     assert [trial.status for trial in result.trials] == ["finished"]
+
+
+def test_backbones_are_moved_to_the_device_before_features_are_computed(
+    stripes: Path, tmp_path: Path
+) -> None:
+    backbone = load_builtin()
+    Race(
+        load_dataset(stripes),
+        [Entry(backbone, resolve_regimes("linear-probe"))],
+        Settings(device="meta"),
+        open_folder(tmp_path / "out"),
+        cache=ActivationCache(tmp_path / "cache"),
+        versions={},
+        watcher=Watcher(),
+    )
+    assert {parameter.device.type for parameter in backbone.module.parameters()} == {"meta"}
 
 
 def test_damaged_model_is_named(run: tuple[Result, Path], tmp_path: Path) -> None:

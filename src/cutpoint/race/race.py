@@ -98,7 +98,7 @@ class Race:
         self.dataset = dataset
         self.entries = entries
         for entry in entries:
-            channels_last(entry.backbone.module)
+            channels_last(entry.backbone.module.to(settings.device))
         self.settings = settings
         self.folder = folder
         self.versions = versions
@@ -389,7 +389,9 @@ class Race:
     def _winning_model(self) -> Model:
         leader = self.standing.leader
         assert leader is not None
-        return load_model(self.folder.model, backbone=self.banks[leader.backbone].backbone)
+        model = load_model(self.folder.model, backbone=self.banks[leader.backbone].backbone)
+        model.network.to(self.device)
+        return model
 
     def _write(
         self,

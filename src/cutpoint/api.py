@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from cutpoint.artifacts import load_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
-from cutpoint.data import load_dataset
+from cutpoint.data import load_dataset, load_known
 from cutpoint.errors import DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
@@ -30,14 +31,15 @@ from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
 from cutpoint.types import Dataset, Result, Score
 
+_MOST_NAMED = 10
 DEFAULT_OUT = "cutpoint-run"
 _LIBRARIES = ("cutpoint", "torch", "timm", "transformers", "numpy", "scikit-learn", "pillow")
 
 
 def fit(
     data: Any,
-    *,
     targets: Any = None,
+    *,
     backbones: str | Backbone | Sequence[str | Backbone] = "auto",
     regimes: str | Regime | Sequence[str | Regime] = "auto",
     budget: str | float = "20m",
@@ -178,6 +180,7 @@ def evaluate(
     targets: Any = None,
     split: str | None = None,
     on_progress: OnProgress | None = None,
+    on_message: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Score:
     """Score a model on labelled data, with a 95 % interval.
@@ -186,20 +189,25 @@ def evaluate(
         model: A model, or its folder.
         data: As in `fit`.
         targets: As in `fit`.
-        split: "train", "val" or "test"; None: the test split where the data have one, else everything.
+        split: "train", "val" or "test"; None: the test split where the data have one, else everything (if the
+            model was trained on some of that, the score flatters).
         on_progress: Called with (done, total).
+        on_message: Called with what the user should know of the data.
         **options: `input_column`, `target_column`, `group` as in `fit`.
 
     Raises:
         DataError: The data have labels that the model does not know, or no such split.
     """
     found = model if isinstance(model, Model) else load(model)
-    dataset = load_dataset(data, targets=targets, task=found.task.kind, metric=found.task.metric, **options)
+    dataset = load_known(data, found.task, targets=targets, **options)
     rows = _rows_of(dataset, split)
-    aligned = _aligned_targets(dataset, found)
+    if on_message and len(rows) == len(dataset):
+        on_message(
+            f"All {len(rows)} examples are scored. If the model was trained on some, the score flatters."
+        )
     scores = found.predict_scores([dataset.inputs[int(row)] for row in rows], on_progress=on_progress)
     groups = None if dataset.groups is None else dataset.groups[rows]
-    return score(found.task, aligned[rows], scores, groups=groups)
+    return score(found.task, dataset.targets[rows], scores, groups=groups)
 
 
 def describe(dataset: Dataset) -> str:
@@ -208,8 +216,13 @@ def describe(dataset: Dataset) -> str:
     sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     what = f"{len(task.labels)} classes" if task.labels else "values"
     held = " (held out from it)" if dataset.test_origin == "held out" else ""
-    aside = f"; {len(dataset.quarantined)} unreadable set aside" if dataset.quarantined else ""
-    return f"{dataset.modality} data, {task.kind}, {what}: {sizes}{held}{aside}. Judged by {task.metric}."
+    aside = ""
+    if dataset.quarantined:
+        named = "; ".join(f"{each.name} ({each.reason})" for each in dataset.quarantined[:_MOST_NAMED])
+        more = len(dataset.quarantined) - _MOST_NAMED
+        rest = f" and {more} more, in result.json" if more > 0 else ""
+        aside = f" Set aside, {len(dataset.quarantined)} unreadable: {named}{rest}."
+    return f"{dataset.modality} data, {task.kind}, {what}: {sizes}{held}. Judged by {task.metric}.{aside}"
 
 
 def _machine(folder: RunFolder, threads: int | None, device: str) -> tuple[int | None, str]:
@@ -255,33 +268,12 @@ def _image_statistics() -> Regime:
     return probe.model_copy(update={"name": "image-statistics", "summary": summary})
 
 
-def _rows_of(dataset: Dataset, split: str | None) -> Any:
-    if split is None and dataset.test_origin == "given":
-        split = "test"
+def _rows_of(dataset: Dataset, split: str | None) -> NDArray[np.int64]:
     if split is None:
-        return range(len(dataset))
+        return dataset.splits.get("test", np.arange(len(dataset)))
     if split not in dataset.splits:
         raise DataError(f"The data have no {split!r} split.", f"They have {', '.join(dataset.splits)}.")
     return dataset.splits[split]
-
-
-def _aligned_targets(dataset: Dataset, model: Model) -> Any:
-    """The data's targets in the order of the model's labels."""
-    theirs, ours = dataset.task.labels, model.task.labels
-    if theirs == ours:
-        return dataset.targets
-    unknown = [label for label in theirs if label not in ours]
-    if unknown:
-        raise DataError(
-            f"The data have labels that the model does not know: {', '.join(unknown[:5])}.",
-            f"The model knows {', '.join(ours[:10])}.",
-        )
-    order = [ours.index(label) for label in theirs]
-    if dataset.task.kind == "multilabel":
-        aligned = np.zeros((len(dataset), len(ours)), dtype=dataset.targets.dtype)
-        aligned[:, order] = dataset.targets
-        return aligned
-    return np.asarray(order)[dataset.targets]
 
 
 def _versions() -> dict[str, str]:

@@ -333,3 +333,17 @@ def test_other_tasks_run_through_the_same_race(tmp_path: Path, kind: str) -> Non
     result = cp.fit(features, targets=targets, task=kind, out=tmp_path / "out", budget="2m", threads=1)
     assert result.task.kind == kind
     assert result.test is not None and result.test.value > 0.8
+
+
+def test_evaluate_needs_no_more_than_labels_that_the_model_knows(
+    run: tuple[Result, Path], stripes: Path, tmp_path: Path
+) -> None:
+    one = tmp_path / "few" / "flat"
+    one.mkdir(parents=True)
+    shutil.copy(stripes / "flat" / "0.png", one / "a.png")
+    said: list[str] = []
+    assert cp.evaluate(run[1] / "out", tmp_path / "few", on_message=said.append).n == 1
+    assert "flatters" in said[0]
+    one.rename(tmp_path / "few" / "round")
+    with pytest.raises(CutpointError, match="does not know: .*round"):
+        cp.evaluate(run[1] / "out", tmp_path / "few")

@@ -81,6 +81,7 @@ def evaluate(
             data,
             split=split,
             on_progress=count,
+            on_message=lambda text: talk().print(text, markup=False),
             input_column=input_column,
             target_column=target_column,
             group=group,
@@ -88,7 +89,7 @@ def evaluate(
     if as_json:
         write(score.model_dump_json(indent=1))
         return
-    name = format.metric_name(score.metric).capitalize()
+    name = format.metric_name(score.metric)
     words = f"{name}: {format.score(score)}, 95 % interval {format.interval(score)}"
     results().print(f"{words}, {format.plural(score.n, 'example')}.", markup=False)
 

@@ -31,20 +31,13 @@ def tell_error(message: str, hint: str = "") -> None:
     """A sentence that says what is wrong, and a hint at what to do."""
     console = talk()
     console.print("[bold red]error:[/] ", end="")
-    console.print(_as_sentence(message), markup=False, highlight=False, soft_wrap=True)
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
     if hint:
         console.print("[bold]hint:[/] ", end="")
-        console.print(_as_sentence(hint), markup=False, highlight=False, soft_wrap=True)
+        console.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
 def _console(is_talk: bool) -> Console:
     stream = sys.stderr if is_talk else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH
     return Console(stderr=is_talk, width=width, highlight=False)
-
-
-def _as_sentence(text: str) -> str:
-    """Messages that start with a name, such as a path, keep it; others start with a capital."""
-    first, _, _ = text.partition(" ")
-    is_word = first.isalpha() and first.islower()
-    return text[:1].upper() + text[1:] if is_word else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,16 @@ def open_image(source: Any, channels: int = 3) -> Image.Image:
     if channels not in (1, 3):
         raise DataError(f"images can be opened with 1 or 3 channels, not {channels}.", "Use channels=3.")
     try:
-        if isinstance(source, Image.Image):
-            return decode(source, channels)
-        if isinstance(source, np.ndarray):
-            return decode(_from_array(source), channels)
-        file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
-        with open_header(file) as image:
-            return decode(image, channels)
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures with a path into its own files; above the limit we refuse them.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if isinstance(source, Image.Image):
+                return decode(source, channels)
+            if isinstance(source, np.ndarray):
+                return decode(_from_array(source), channels)
+            file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+            with open_header(file) as image:
+                return decode(image, channels)
     except DataError:
         raise
     # Pillow's decoders raise almost anything on a damaged file, from SyntaxError to struct.error.

@@ -16,7 +16,7 @@ from cutpoint.data.collected import Collected, few
 from cutpoint.data.folder import read_folder
 from cutpoint.data.inspect import Progress, inspect, row_key
 from cutpoint.data.splits import check_no_group_crosses, class_counts, hold_out_mask
-from cutpoint.data.task import Labelled, label_targets
+from cutpoint.data.task import Labelled, known_targets, label_targets
 from cutpoint.errors import DataError
 from cutpoint.types import Dataset, Quarantined, Task
 
@@ -97,6 +97,48 @@ def load_dataset(
         notes=tuple(notes),
     )
     return _only_used_rows(dataset)
+
+
+def load_known(
+    source: Any,
+    task: Task,
+    *,
+    targets: Any = None,
+    input_column: str | None = None,
+    target_column: str | None = None,
+    group: str | Sequence[Any] | None = None,
+) -> Dataset:
+    """Read labelled examples for a task that is known already: to evaluate a model, not to learn.
+
+    Nothing is held out and few examples are no mistake. Splits are those given; without any, all rows stand in
+    "all".
+
+    Args:
+        source: As in `load_dataset`, as are the other arguments.
+        task: Its labels keep their order.
+
+    Raises:
+        DataError: Labels that the task does not have, or what cannot be read.
+    """
+    given = _collect(source, targets, input_column, target_column, group)
+    encoded = known_targets(given.labels, given.names, task)
+    collected, keys, quarantined = _readable(given, 1.0, None)
+    if quarantined:
+        encoded = known_targets(collected.labels, collected.names, task)
+    names = np.array(collected.splits if collected.splits is not None else ["all"] * len(keys))
+    dataset = Dataset(
+        source=collected.source,
+        modality=collected.modality,
+        task=task,
+        inputs=collected.inputs,
+        targets=encoded,
+        splits={str(name): np.flatnonzero(names == name) for name in np.unique(names)},
+        keys=keys,
+        names=tuple(collected.names),
+        groups=None if collected.groups is None else np.array(collected.groups, dtype=str),
+        quarantined=quarantined,
+    )
+    return _with_matrix(dataset)
 
 
 def _check_shares(test_fraction: float, max_unreadable: float) -> None:
@@ -288,8 +330,13 @@ def _check_enough(task: Task, targets: NDArray[Any], where: str) -> None:
     if poor:
         raise DataError(
             f"{where} hold too few examples (fewer than {least}) of some classes: {few(poor)}.",
-            "Add examples of these classes, or remove the classes.",
+            "Add examples of these classes, or remove the classes"
+            + (", or use --task regression if these are amounts." if _are_numbers(task.labels) else "."),
         )
+
+
+def _are_numbers(labels: Sequence[str]) -> bool:
+    return all(re.fullmatch(r"[-+]?\d+(\.\d+)?", label) for label in labels)
 
 
 def _check_splits(

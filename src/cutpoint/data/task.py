@@ -28,6 +28,7 @@ DEFAULT_METRIC: dict[TaskKind, str] = {
 _MOST_CLASSES_AMONG_WHOLE_REALS = 20
 
 _SEPARATORS = re.compile(r"\s*[|;]\s*")
+_COMMAS = re.compile(r"\s*,\s*")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,33 @@ def label_targets(
     if metric is not None:
         return Labelled(labelled.task.model_copy(update={"metric": metric}), labelled.targets)
     return labelled
+
+
+def known_targets(labels: Sequence[Any], names: Sequence[str], task: Task) -> NDArray[Any]:
+    """Encode labels in the order of a task that is known already, however few of its classes they hold.
+
+    Raises:
+        DataError: Blank labels, or labels that the task does not have.
+    """
+    cells = [_plain(label) for label in labels]
+    _check_labels(cells, names)
+    if task.kind == "regression":
+        return _numbers(cells, names)
+    separator = _separator(cells)
+    sets = [_label_set(cell, separator) if task.kind == "multilabel" else {_text(cell)} for cell in cells]
+    unknown = sorted(set().union(*sets) - set(task.labels))
+    if unknown:
+        raise DataError(
+            f"the data have labels that the model does not know: {few(unknown)}.",
+            f"The model knows {few(list(task.labels))}.",
+        )
+    number = {label: index for index, label in enumerate(task.labels)}
+    if task.is_classification:
+        return np.array([number[next(iter(names))] for names in sets], dtype=np.int64)
+    matrix = np.zeros((len(sets), len(task.labels)), dtype=np.float32)
+    for row, found in enumerate(sets):
+        matrix[row, [number[name] for name in found]] = 1.0
+    return matrix
 
 
 def _check_labels(labels: Sequence[Any], names: Sequence[str]) -> None:
@@ -148,15 +176,25 @@ def _json_list(cell: str) -> list[Any] | None:
     return [_plain(item) for item in parsed if item != ""]
 
 
+def _separator(cells: Sequence[Any]) -> re.Pattern[str]:
+    """What stands between the labels of a cell: | or ; where there is any, else a comma."""
+    return (
+        _SEPARATORS if any(_SEPARATORS.search(cell) for cell in cells if isinstance(cell, str)) else _COMMAS
+    )
+
+
 def _separated(cells: Sequence[str]) -> bool:
-    """Whether | or ; separates labels: some part of a separated cell stands in another cell too."""
+    """Whether the cells hold several labels: some part of a separated cell stands in another cell too. Names of
+    classes may well hold a comma, so that there every part must."""
+    separator = _separator(cells)
     cells_with: dict[str, int] = {}
     different = set(cells)
     for cell in different:
-        for part in set(_SEPARATORS.split(cell)):
+        for part in set(separator.split(cell)):
             cells_with[part] = cells_with.get(part, 0) + 1
-    separated = (cell for cell in different if len(_SEPARATORS.split(cell)) > 1)
-    return any(cells_with[part] > 1 for cell in separated for part in _SEPARATORS.split(cell))
+    parts = [part for cell in different if separator.search(cell) for part in separator.split(cell)]
+    enough = all if separator is _COMMAS else any
+    return bool(parts) and enough(cells_with[part] > 1 for part in parts)
 
 
 def _text(cell: Any) -> str:
@@ -205,7 +243,8 @@ def _multilabel(cells: Sequence[Any]) -> Labelled:
         labels = tuple(str(column) for column in range(matrix.shape[1]))
     else:
         _check_lists(cells)
-        sets = [_label_set(cell) for cell in cells]
+        separator = _separator(cells)
+        sets = [_label_set(cell, separator) for cell in cells]
         labels = _in_order(set().union(*sets))
         number = {label: index for index, label in enumerate(labels)}
         matrix = np.zeros((len(sets), len(labels)), dtype=np.float32)
@@ -235,16 +274,16 @@ def _is_indicator(cells: Sequence[Any]) -> bool:
     return len(widths) == 1 and min(widths) > 1 and all(value in (0, 1) for cell in cells for value in cell)
 
 
-def _label_set(cell: Any) -> set[str]:
+def _label_set(cell: Any, separator: re.Pattern[str]) -> set[str]:
     if isinstance(cell, list):
         return {_text(item) for item in cell}
     if isinstance(cell, str):
         parsed = _json_list(cell)
-        return {_text(item) for item in (_SEPARATORS.split(cell) if parsed is None else parsed) if item != ""}
+        return {_text(item) for item in (separator.split(cell) if parsed is None else parsed) if item != ""}
     return {_text(cell)}
 
 
-def _regression(cells: Sequence[Any], names: Sequence[str]) -> Labelled:
+def _numbers(cells: Sequence[Any], names: Sequence[str]) -> NDArray[np.float32]:
     numbers = [_number(cell) for cell in cells]
     wrong = [f"{names[row]} ({cells[row]})" for row, number in enumerate(numbers) if number is None]
     if wrong:
@@ -252,7 +291,11 @@ def _regression(cells: Sequence[Any], names: Sequence[str]) -> Labelled:
             f"the task is regression, but these labels are no finite numbers: {few(wrong)}.",
             "Correct them, or use the task multiclass.",
         )
-    targets = np.array(numbers, dtype=np.float32)
+    return np.array(numbers, dtype=np.float32)
+
+
+def _regression(cells: Sequence[Any], names: Sequence[str]) -> Labelled:
+    targets = _numbers(cells, names)
     if np.all(targets == targets[0]):
         raise DataError(
             f"every target is {targets[0]:g}; there is nothing to predict.", "Choose another target column."

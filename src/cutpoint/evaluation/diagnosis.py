@@ -43,7 +43,10 @@ LEAST_EPOCHS = 3
 LEAST_TAIL = 4
 """Epochs needed to see a swing up, down and up again."""
 
-_FREEZE_MORE = "Freeze more blocks, lower the rate, add augmentation or weight decay, or train fewer epochs."
+_FREEZE_MORE = (
+    "More labels help most. Where blocks train: freeze more, lower the rate, add augmentation or weight decay, or "
+    "train fewer epochs."
+)
 _UNFREEZE = "Unfreeze upper blocks, use a head or a backbone of higher capacity, or one from a nearer domain."
 _LOWER_RATE = (
     "Lower the rate tenfold, warm up longer, train the head first (LP-FT), or freeze the early blocks."

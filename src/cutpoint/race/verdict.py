@@ -63,11 +63,11 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
         gain, low, high = (form.gain(value, task.metric) for value in (found.gain, found.low, found.high))
         return (
             f"The best dearer trial, {best.id}, would have changed the validation score by "
-            f"{gain} [{low}, {high}] {form.gain_unit(task.metric)} for {factor:.1f} times the work."
+            f"{gain} [{low}, {high}]{_unit(task)} for {factor:.1f} times the work."
         )
     beaten = [c for c in comparisons if c.challenger == winner.id]
     gain = (
-        f" It gains {form.gain(beaten[-1].gain, task.metric)} {form.gain_unit(task.metric)} over {beaten[-1].leader}."
+        f" It gains {form.gain(beaten[-1].gain, task.metric)}{_unit(task)} over {beaten[-1].leader}."
         if beaten
         else ""
     )
@@ -75,6 +75,11 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
     if unrun:
         return f"Nothing dearer was run: {', '.join(unrun)} stayed out, for the reasons given.{gain}"
     return f"Nothing dearer is left to try among the regimes that raced.{gain}"
+
+
+def _unit(task: Task) -> str:
+    unit = form.gain_unit(task.metric)
+    return f" {unit}" if unit else ""
 
 
 def _flip(winner: Trial, trials: Sequence[Trial], comparisons: Sequence[Comparison]) -> str:
@@ -89,6 +94,8 @@ def _flip(winner: Trial, trials: Sequence[Trial], comparisons: Sequence[Comparis
         )
     if any("budget" in trial.reason for trial in trials):
         return "A larger budget could flip the choice: some regimes did not fit into this one."
+    if not comparisons:
+        return "Nothing else was measured here, so that nothing can be said of what would flip the choice."
     if winner.cut == 0:
-        return "Far fewer labels, or a limit on stored bytes, would flip the choice toward a cheaper regime."
-    return "Ten times the data, or a domain further from what the backbone has seen, would flip the choice."
+        return "Far fewer labels, or a limit on stored bytes, could flip the choice toward a cheaper regime."
+    return "Ten times the data, or a domain further from what the backbone has seen, could flip the choice."

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from cutpoint.errors import RegimeError
-from cutpoint.regimes.regime import Regime
+from cutpoint.regimes.regime import Objective, Phase, Regime
 
 
 @cache
@@ -90,8 +90,19 @@ def read_regime(path: Path) -> Regime:
         return Regime(**{"name": path.stem, **content})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the top"
+        if first["type"] == "extra_forbidden":
+            raise _unknown_key(path, where) from error
         raise RegimeError(
-            f"The regime file {path} has a mistake at {where or 'the top'}: {first['msg']}.",
-            "The reference of regimes lists every key with its meaning.",
+            f"The regime file {path} has a mistake at {where}: {first['msg']}.",
+            "docs/reference/regimes.md lists every key with its meaning.",
         ) from error
+
+
+def _unknown_key(path: Path, where: str) -> RegimeError:
+    known = (*Regime.model_fields, *Phase.model_fields, *Objective.model_fields)
+    near = get_close_matches(where.rpartition(".")[2], known, n=1)
+    return RegimeError(
+        f"The regime file {path} has a key that no regime has: {where}.",
+        f"Did you mean {near[0]}?" if near else "docs/reference/regimes.md lists every key with its meaning.",
+    )

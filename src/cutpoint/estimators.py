@@ -86,7 +86,8 @@ class CutpointClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(N, classes) probabilities of rows (N, D)."""
         check_is_fitted(self)
         scores = _answers(self, X, self._task(), self.exact_)
-        return np.divide(scores, scores.sum(axis=1, keepdims=True))  # single-precision sums are off by 3e-7
+        sums: NDArray[np.float64] = scores.sum(axis=1, keepdims=True)
+        return np.asarray(scores / sums, dtype=np.float64)  # single-precision sums are off by 3e-7
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """(N,) the likeliest label of each row."""

@@ -88,3 +88,11 @@ def test_indicator_rows_keep_their_columns() -> None:
 def test_labels_that_fit_no_task(labels: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         _kind(labels)
+
+
+def test_commas_separate_labels_where_every_part_stands_elsewhere_too() -> None:
+    several = ["o, x", "x", "o", "x, t", "t, o"]
+    labelled = label_targets(several, [str(row) for row in range(5)])
+    assert labelled.task.kind == "multilabel" and labelled.task.labels == ("o", "t", "x")
+    names = ["shirt, white", "shirt, blue", "shirt, white", "shirt, blue"]
+    assert label_targets(names, list("abcd")).task.labels == ("shirt, blue", "shirt, white")

@@ -345,5 +345,5 @@ def test_evaluate_needs_no_more_than_labels_that_the_model_knows(
     assert cp.evaluate(run[1] / "out", tmp_path / "few", on_message=said.append).n == 1
     assert "flatters" in said[0]
     one.rename(tmp_path / "few" / "round")
-    with pytest.raises(CutpointError, match="does not know: .*round"):
+    with pytest.raises(CutpointError, match=r"does not know: .*round"):
         cp.evaluate(run[1] / "out", tmp_path / "few")

@@ -137,3 +137,11 @@ def test_recipe_numbers(backbone: Backbone) -> None:
 def test_regime_without_phases_is_refused() -> None:
     with pytest.raises(ValueError, match="phases"):
         Regime(name="x", phases=())
+
+
+def test_a_misspelt_key_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("phases: [{train: head, sovler: exact}]\n")
+    with pytest.raises(RegimeError, match=r"no regime has: phases\.0\.sovler") as caught:
+        read_regime(file)
+    assert "Did you mean solver?" in str(caught.value)

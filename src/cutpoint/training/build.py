@@ -30,9 +30,14 @@ def target_tensor(data: FitData, device: torch.device) -> Tensor:
     return torch.from_numpy(data.targets.astype(kind)).to(device)
 
 
-def judging_loss(data: FitData) -> SupervisedLoss:
-    """The plain loss, which every regime is judged by."""
-    return SupervisedLoss(data.task, target_variance=_target_variance(data))
+def judging_loss(recipe: Recipe, data: FitData) -> SupervisedLoss:
+    """The objective without class weights and penalties: what chooses epochs and rates of one regime.
+
+    Labels are smoothed as in training: the plain loss would call a network worse for being less sure, as it was
+    asked to be, and keep its first epoch.
+    """
+    smoothing = recipe.regime.objective.label_smoothing
+    return SupervisedLoss(data.task, smoothing, target_variance=_target_variance(data))
 
 
 def training_loss(recipe: Recipe, data: FitData, device: torch.device) -> SupervisedLoss:

@@ -73,7 +73,7 @@ class Fit:
         self.state = FitState(frozen_blocks=len(self.blocks), untouched_blocks=untouched)
         self._targets = target_tensor(data, self.device)
         self._loss = training_loss(recipe, data, self.device)
-        self._judge = Judge(self.network, self._targets, judging_loss(data))
+        self._judge = Judge(self.network, self._targets, judging_loss(recipe, data))
         self._weights = ChangingWeights(self.network, self.blocks, recipe)
         self._keeper = Keeper(self._weights, self._judge, recipe, data)
         self._steps = sum(int(stage.phase.epochs) * self._steps_per_epoch(stage) for stage in recipe.stages)

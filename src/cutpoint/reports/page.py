@@ -183,7 +183,10 @@ def _layers(result: Result) -> list[Chart]:
 
 def _curves(result: Result) -> list[Chart]:
     labels = facts.labels_of(result)
-    trained = [trial for trial in facts.cheapest_first(result.trials) if any(trial.curves)]
+    # A head that was solved, not trained, has one point and no curve.
+    trained = [
+        trial for trial in facts.cheapest_first(result.trials) if any(len(c) > 1 for c in trial.curves)
+    ]
     return [
         Chart(labels[trial.id], Markup(learning_chart(trial, number)), _fits_in_words(trial))
         for number, trial in enumerate(trained[:_MOST_CURVES])

@@ -107,7 +107,7 @@ class Race:
         self.judging: Judging = plan_judging(dataset, settings)
         self.banks = {
             entry.backbone.name: FeatureBank(
-                entry.backbone, dataset, self.judging.rows, cache, on_progress=watcher.on_work
+                entry.backbone, dataset, self.judging.rows, cache, on_progress=self._on_work
             )
             for entry in entries
         }
@@ -273,11 +273,8 @@ class Race:
             self.folder.note("out of time", trial=planned.id, reason=reason)
             self._record(self._unrun(planned, "interrupted", reason))
             return
-        except (
-            CutpointError,
-            RuntimeError,
-            MemoryError,
-        ) as error:  # one trial's failure is no end of the race
+        except (CutpointError, RuntimeError, ValueError, OSError, MemoryError) as error:
+            # One trial's failure is no end of the race.
             reason = error.message if isinstance(error, CutpointError) else f"{type(error).__name__}: {error}"
             self._record(self._unrun(planned, "failed", reason))
             return
@@ -345,6 +342,11 @@ class Race:
             reason=reason,
             predicted=planned.predicted,
         )
+
+    def _on_work(self, what: str, done: int, total: int) -> None:
+        """A pass over the data is active time too, and may be killed in the middle."""
+        self.clock.tick()
+        self.watcher.on_work(what, done, total)
 
     def _check_time(self, calibration: Calibration) -> None:
         """Raise when the budget leaves just enough to judge the winner and write the report.

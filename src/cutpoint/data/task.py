@@ -96,13 +96,10 @@ def known_targets(labels: Sequence[Any], names: Sequence[str], task: Task) -> ND
             f"the data have labels that the model does not know: {few(unknown)}.",
             f"The model knows {few(list(task.labels))}.",
         )
-    number = {label: index for index, label in enumerate(task.labels)}
     if task.is_classification:
+        number = {label: index for index, label in enumerate(task.labels)}
         return np.array([number[next(iter(names))] for names in sets], dtype=np.int64)
-    matrix = np.zeros((len(sets), len(task.labels)), dtype=np.float32)
-    for row, found in enumerate(sets):
-        matrix[row, [number[name] for name in found]] = 1.0
-    return matrix
+    return _indicators(sets, task.labels)
 
 
 def _check_labels(labels: Sequence[Any], names: Sequence[str]) -> None:
@@ -246,16 +243,22 @@ def _multilabel(cells: Sequence[Any]) -> Labelled:
         separator = _separator(cells)
         sets = [_label_set(cell, separator) for cell in cells]
         labels = _in_order(set().union(*sets))
-        number = {label: index for index, label in enumerate(labels)}
-        matrix = np.zeros((len(sets), len(labels)), dtype=np.float32)
-        for row, names in enumerate(sets):
-            matrix[row, [number[name] for name in names]] = 1.0
+        matrix = _indicators(sets, labels)
     if len(labels) < 2:
         raise DataError(
             f"a multi-label task needs at least two labels; there are {len(labels)}: {few(labels)}.",
             "Add examples with other labels, or use the task binary with one label an example.",
         )
     return Labelled(Task(kind="multilabel", labels=labels, metric=DEFAULT_METRIC["multilabel"]), matrix)
+
+
+def _indicators(sets: Sequence[set[str]], labels: Sequence[str]) -> NDArray[np.float32]:
+    """(N, labels) of 0 and 1: which labels each set holds."""
+    number = {label: index for index, label in enumerate(labels)}
+    matrix = np.zeros((len(sets), len(labels)), dtype=np.float32)
+    for row, names in enumerate(sets):
+        matrix[row, [number[name] for name in names]] = 1.0
+    return matrix
 
 
 def _check_lists(cells: Sequence[Any]) -> None:

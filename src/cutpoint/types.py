@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-Modality = Literal["image", "features"]
-TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
+Modality = Literal["image", "text", "features"]
+TaskKind = Literal["binary", "multiclass", "multilabel", "regression", "tagging", "language"]
+"""One label an example · labels that are not exclusive · a value · a tag for each word (token classification) ·
+the next token (causal language modelling)."""
 Severity = Literal["info", "warning", "error"]
 TrialStatus = Literal["finished", "skipped", "priced", "eliminated", "failed", "interrupted"]
 
@@ -32,8 +34,8 @@ class Record(BaseModel):
 class Task(Record):
     """What is predicted.
 
-    `labels` holds the class names in the order of the score columns; empty for regression.
-    `metric` names a row of `cutpoint.evaluation.metrics`.
+    `labels` holds the class names (tags) in the order of the score columns; empty for regression and language
+    modelling. `metric` names a row of `cutpoint.evaluation.metrics`.
     """
 
     kind: TaskKind
@@ -42,13 +44,47 @@ class Task(Record):
 
     @property
     def outputs(self) -> int:
-        """Width of the head: one column a class (two for binary), one for regression."""
+        """Width of the head: one column a class (two for binary), one for regression, none where the backbone
+        brings its own (language modelling)."""
         return 1 if self.kind == "regression" else len(self.labels)
 
     @property
     def is_classification(self) -> bool:
         """One label an example."""
         return self.kind in ("binary", "multiclass")
+
+
+IGNORED = -100
+"""Stands in a row of targets where nothing is to be predicted (as in torch's cross-entropy)."""
+
+
+class TextPair(NamedTuple):
+    """Two texts that are judged together."""
+
+    first: str
+    second: str
+
+
+class Words(tuple[str, ...]):
+    """The words of a sentence, each of which gets a tag."""
+
+
+class Message(NamedTuple):
+    """One turn of a chat; the role is "system", "user", "assistant" or "tool"."""
+
+    role: str
+    content: str
+
+
+class Chat(tuple[Message, ...]):
+    """A conversation; the assistant's turns are what is learned."""
+
+
+class Completion(NamedTuple):
+    """A prompt and the text that is to follow it, without a chat template."""
+
+    prompt: str
+    completion: str
 
 
 class Quarantined(Record):
@@ -64,8 +100,11 @@ class Dataset:
 
     Attributes:
         source: Where the data came from, as the user named it.
-        inputs: N inputs: file paths (str), PIL images, uint8 arrays (H, W, 3), or rows of a 2-D float array.
-        targets: int64 (N,) class numbers | float32 (N, labels) of 0 and 1 | float32 (N,) values.
+        inputs: N inputs. Images: file paths (str), PIL images or uint8 arrays (H, W, 3). Text: str, `TextPair`,
+            `Words`, `Chat` or `Completion`. Features: rows of a 2-D float array.
+        targets: int64 (N,) class numbers | float32 (N, labels) of 0 and 1 | float32 (N,) values | int64
+            (N, longest) tag numbers, `IGNORED` behind the last word | for language modelling int64 (N,) zeros:
+            there the inputs hold what is to be predicted.
         splits: Row numbers (int64) under "train", perhaps "val", and "test". No row stands in two.
         keys: Content hash of each input: what the activation cache is keyed by.
         names: How each input is called in messages and reports (a relative path, or "row 12").
@@ -125,7 +164,48 @@ class VectorPreprocessing(Record):
     made_by: str = "cutpoint"
 
 
-Preprocessing = Annotated[ImagePreprocessing | VectorPreprocessing, Field(discriminator="kind")]
+Readout = Literal["pooled", "words", "language"]
+"""What a backbone's module puts out: a row an example (B, width) · a row a word (B, words, width) · the logits of the
+next token (B, tokens, vocabulary)."""
+
+
+class TextPreprocessing(Record):
+    """How a text becomes token numbers; the tokenizer itself lies in the backbone's folder."""
+
+    kind: Literal["text"] = "text"
+    readout: Readout = "pooled"
+    max_length: int
+    """Tokens; what is longer is cut off at the end, and counted."""
+    pooling: Literal["mean", "first", "last", "pooler", "none"]
+    """How token states become a row: their mean, the first (class) token's, the last one's, or the trained
+    pooler's output."""
+    normalised: bool = False
+    """Whether the row is scaled to length 1, as some sentence encoders do."""
+    template: Literal["none", "tokenizer", "fallback"] = "none"
+    """Whose chat template: the tokenizer's, or ours where it has none."""
+    tokenizer_digest: str
+    """xxh3-128 over the tokenizer's files: a model refuses another tokenizer."""
+    made_by: str
+    """Such as "transformers.BertTokenizer"."""
+
+
+class TfidfPreprocessing(Record):
+    """Inputs become TF-IDF weights of the terms that were counted in the training texts."""
+
+    kind: Literal["tfidf"] = "tfidf"
+    terms: tuple[str, ...]
+    weights: tuple[float, ...]
+    """Inverse document frequency of each term."""
+    made_by: str = "scikit-learn"
+
+    @property
+    def width(self) -> int:
+        return len(self.terms)
+
+
+Preprocessing = Annotated[
+    ImagePreprocessing | VectorPreprocessing | TextPreprocessing | TfidfPreprocessing, Field(discriminator="kind")
+]
 
 
 class Provenance(Record):
@@ -146,6 +226,9 @@ class BackboneReference(Record):
     """A local folder, where there is one."""
     image_size: int | None = None
     """Pixels asked for in place of the backbone's own input size; None keeps that."""
+    readout: Readout = "pooled"
+    max_length: int | None = None
+    """Tokens asked for in place of the backbone's own limit; None keeps that."""
     digest: str
     """xxh3-128 over names, dtypes, shapes and bytes of all parameters and buffers."""
 

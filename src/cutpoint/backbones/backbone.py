@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance, VectorPreprocessing
+from cutpoint.backbones.inputs import Inputs
+from cutpoint.types import BackboneReference, Preprocessing, Provenance
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Backbone:
 
     Attributes:
         reference: How to load it again, with the digest of its weights.
-        module: (B, channels, height, width) float32, normalised → (B, width) pooled features.
+        module: A batch as `inputs` makes it → pooled features (B, width); from texts, where the readout says so,
+            a row a word (B, words, width) or the logits of the next token (B, tokens, vocabulary).
         blocks: In the order in which the data pass them.
-        preprocessing: How a raw input becomes the module's input.
+        inputs: How a raw input becomes the module's input.
         width: Pooled features per example.
         provenance: Licence and training data, where known.
         rebuild: Builds the same architecture with random weights, drawn from torch's current random state.
@@ -41,7 +43,7 @@ class Backbone:
     reference: BackboneReference
     module: nn.Module
     blocks: tuple[Block, ...]
-    preprocessing: ImagePreprocessing | VectorPreprocessing
+    inputs: Inputs
     width: int
     provenance: Provenance
     rebuild: Callable[[], nn.Module]
@@ -49,3 +51,8 @@ class Backbone:
     @property
     def name(self) -> str:
         return self.reference.name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What `inputs` carries out, as it is written down."""
+        return self.inputs.preprocessing

@@ -10,6 +10,7 @@ from torch import nn
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.digest import weights_digest
+from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.table import BUILTIN_NAMES, GLYPHS
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
@@ -36,18 +37,19 @@ def load_builtin(name: str = GLYPHS) -> Backbone:
     module.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
     module.eval()
     size = int(configuration["size"])
+    preprocessing = ImagePreprocessing(
+        size=(size, size),
+        resize=(size, size),
+        interpolation="bilinear",
+        mean=tuple(configuration["mean"]),
+        std=tuple(configuration["std"]),
+        made_by="cutpoint",
+    )
     return Backbone(
         reference=BackboneReference(kind="builtin", name=name, digest=weights_digest(module)),
         module=module,
         blocks=tuple(Block(path, (path,)) for path in configuration["blocks"]),
-        preprocessing=ImagePreprocessing(
-            size=(size, size),
-            resize=(size, size),
-            interpolation="bilinear",
-            mean=tuple(configuration["mean"]),
-            std=tuple(configuration["std"]),
-            made_by="cutpoint",
-        ),
+        inputs=ImageInputs(preprocessing),
         width=int(configuration["width"]),
         provenance=Provenance(
             licence=configuration["licence"],

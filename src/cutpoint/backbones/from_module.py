@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.digest import weights_digest
-from cutpoint.backbones.order import Calls, blocks_from_groups, example_inputs, watch_calls
+from cutpoint.backbones.inputs import ImageInputs
+from cutpoint.backbones.order import Calls, blocks_from_groups, watch_calls
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
 
@@ -56,7 +57,7 @@ def from_module(
         reference=BackboneReference(kind="module", name=name, digest=weights_digest(pooled)),
         module=pooled.eval(),
         blocks=chosen,
-        preprocessing=preprocessing,
+        inputs=ImageInputs(preprocessing),
         width=int(calls.output.shape[1]),
         provenance=Provenance(),
         rebuild=lambda: _with_fresh_weights(pooled),
@@ -66,7 +67,7 @@ def from_module(
 def _watched(module: nn.Module, preprocessing: ImagePreprocessing) -> Calls:
     shape = (preprocessing.channels, *preprocessing.size)
     try:
-        return watch_calls(module, example_inputs(shape, 2))
+        return watch_calls(module, ImageInputs(preprocessing).noise(2))
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BackboneError(
             f"The network does not run on inputs of shape (2, {', '.join(map(str, shape))}): {error}",

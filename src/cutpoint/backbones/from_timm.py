@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
-from cutpoint.backbones.order import blocks_from_groups, example_inputs, watch_calls
+from cutpoint.backbones.inputs import ImageInputs
+from cutpoint.backbones.order import blocks_from_groups, watch_calls
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
@@ -236,7 +237,7 @@ def _assemble(
         ),
         module=module,
         blocks=blocks,
-        preprocessing=preprocessing,
+        inputs=ImageInputs(preprocessing),
         width=width,
         provenance=provenance,
         rebuild=rebuild,
@@ -246,7 +247,7 @@ def _assemble(
 def _blocks_and_width(module: Any, preprocessing: ImagePreprocessing) -> tuple[tuple[Block, ...], int]:
     from timm.models import group_parameters
 
-    inputs = example_inputs((preprocessing.channels, *preprocessing.size), 1)
+    inputs = ImageInputs(preprocessing).noise(1)
     try:
         calls = watch_calls(module, inputs)
     except (RuntimeError, AssertionError, ValueError) as error:

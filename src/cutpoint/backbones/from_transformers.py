@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
-from cutpoint.backbones.order import Calls, blocks_from_groups, example_inputs, watch_calls
+from cutpoint.backbones.inputs import ImageInputs
+from cutpoint.backbones.order import Calls, blocks_from_groups, watch_calls
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
@@ -76,7 +77,7 @@ def from_transformers(name_or_folder: str | Path, *, image_size: int | None = No
         ),
         module=module,
         blocks=blocks_from_groups(module, _groups(module), calls),
-        preprocessing=preprocessing,
+        inputs=ImageInputs(preprocessing),
         width=int(calls.output.shape[1]),
         provenance=Provenance(source=None if local else f"https://huggingface.co/{name}"),
         rebuild=partial(_rebuild, encoder.config, without_pooler=untrained, any_size=image_size is not None),
@@ -216,7 +217,7 @@ def _rebuild(configuration: Any, *, without_pooler: bool, any_size: bool) -> nn.
 
 
 def _run_once(module: nn.Module, preprocessing: ImagePreprocessing) -> Calls:
-    inputs = example_inputs((preprocessing.channels, *preprocessing.size), 1)
+    inputs = ImageInputs(preprocessing).noise(1)
     try:
         return watch_calls(module, inputs)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:

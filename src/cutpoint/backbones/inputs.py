@@ -1,11 +1,13 @@
-"""From what the user has to what a backbone takes, for every kind of preprocessing.
+"""From what the user has to what a backbone takes: one class a kind of input, all behind one interface.
 
-In two steps, because the first is what a cache stores: `prepare_input` reads one example into an array,
-`to_inputs` makes a batch of such arrays the network's input.
+In three steps, because the first is what a cache stores: `prepare` reads one example into an array, `collate`
+makes a batch of such arrays, `to_network` makes the batch the network's input.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,36 +18,96 @@ from torch import Tensor, nn
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.data.images import open_image
 from cutpoint.data.statistics import image_statistics
-from cutpoint.types import ImagePreprocessing, VectorPreprocessing
-
-AnyPreprocessing = ImagePreprocessing | VectorPreprocessing
+from cutpoint.types import ImagePreprocessing, Preprocessing, VectorPreprocessing
 
 
-def prepare_input(preprocessing: AnyPreprocessing, source: Any) -> NDArray[Any]:
-    """Read one example: uint8 (channels, height, width) for images, float32 (width,) for vectors.
+class Inputs(ABC):
+    """How raw inputs become the input of one backbone.
 
-    Raises:
-        DataError: The file cannot be read, naming it.
+    Attributes:
+        preprocessing: The record that this carries out, which is what is written down.
+        shape: Of one prepared example; None where examples differ in length, which is then their last axis.
+        dtype: Of a prepared example.
     """
-    if isinstance(preprocessing, ImagePreprocessing):
-        return prepare(preprocessing, open_image(source, preprocessing.channels))
-    if preprocessing.kind == "statistics":
-        return image_statistics(open_image(source))
-    return np.asarray(source, dtype=np.float32)
+
+    preprocessing: Preprocessing
+    shape: tuple[int, ...] | None
+    dtype: np.dtype[Any]
+
+    @abstractmethod
+    def prepare(self, source: Any) -> NDArray[Any]:
+        """Read one example.
+
+        Raises:
+            DataError: It cannot be read, naming it.
+        """
+
+    def collate(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
+        """A batch of prepared examples."""
+        return torch.from_numpy(np.stack(prepared))
+
+    def to_network(self, batch: Tensor) -> Tensor:
+        """A batch as the network takes it."""
+        return batch
+
+    @abstractmethod
+    def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
+        """Meaningless inputs as the network takes them, drawn without touching torch's global random state.
+
+        Args:
+            batch: Examples.
+            seed: Decides the noise, and nothing of the shape.
+            longer: Examples of another length, where inputs have a length.
+        """
 
 
-def prepared_shape(preprocessing: AnyPreprocessing) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of what `prepare_input` returns."""
-    if isinstance(preprocessing, ImagePreprocessing):
-        return (preprocessing.channels, *preprocessing.size), np.dtype(np.uint8)
-    return (preprocessing.width,), np.dtype(np.float32)
+class ImageInputs(Inputs):
+    """Images: uint8 (channels, height, width), then float32, normalised and channels-last."""
+
+    preprocessing: ImagePreprocessing
+
+    def __init__(self, preprocessing: ImagePreprocessing) -> None:
+        self.preprocessing = preprocessing
+        self.shape = (preprocessing.channels, *preprocessing.size)
+        self.dtype = np.dtype(np.uint8)
+
+    def prepare(self, source: Any) -> NDArray[Any]:
+        """A path, PIL image or uint8 array as the cropped uint8 image."""
+        return prepare(self.preprocessing, open_image(source, self.preprocessing.channels))
+
+    def to_network(self, batch: Tensor) -> Tensor:
+        """float32 (B, channels, height, width)."""
+        return to_layout(normalise(self.preprocessing, batch))
+
+    def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
+        """float32 (B, channels, height, width)."""
+        assert self.shape is not None
+        return to_layout(_normal((batch, *self.shape), seed))
 
 
-def to_inputs(preprocessing: AnyPreprocessing, prepared: Tensor) -> Tensor:
-    """A batch of prepared examples as the network's input: float32, images normalised and channels-last."""
-    if isinstance(preprocessing, VectorPreprocessing):
-        return prepared
-    return to_layout(normalise(preprocessing, prepared))
+class VectorInputs(Inputs):
+    """Hand-made statistics of an image, or a row of numbers as given: float32 (width,)."""
+
+    preprocessing: VectorPreprocessing
+
+    def __init__(self, preprocessing: VectorPreprocessing) -> None:
+        self.preprocessing = preprocessing
+        self.shape = (preprocessing.width,)
+        self.dtype = np.dtype(np.float32)
+
+    def prepare(self, source: Any) -> NDArray[Any]:
+        """float32 (width,)."""
+        if self.preprocessing.kind == "statistics":
+            return image_statistics(open_image(source))
+        return np.asarray(source, dtype=np.float32)
+
+    def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
+        """float32 (B, width)."""
+        return _normal((batch, self.preprocessing.width), seed)
+
+
+def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def to_layout(inputs: Tensor) -> Tensor:

@@ -12,13 +12,6 @@ from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone, Block
 
-_SEED = 0
-
-
-def example_inputs(shape: Sequence[int], batch: int, seed: int = _SEED) -> Tensor:
-    """Noise of the shape (batch, *shape), drawn without touching torch's global random state."""
-    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
-
 
 @contextmanager
 def inference(module: nn.Module) -> Iterator[None]:
@@ -53,7 +46,7 @@ def watch_calls(module: nn.Module, inputs: Tensor) -> Calls:
 
     Args:
         module: The network.
-        inputs: (B, channels, height, width).
+        inputs: A batch, as the network takes it.
     """
     outputs: dict[str, object] = {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import nn
 
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.inputs import VectorInputs
 from cutpoint.data.statistics import STATISTICS_WIDTH
 from cutpoint.types import BackboneReference, Provenance, VectorPreprocessing
 
@@ -35,7 +36,7 @@ def _without_network(
         reference=reference,
         module=nn.Identity(),
         blocks=(),
-        preprocessing=preprocessing,
+        inputs=VectorInputs(preprocessing),
         width=preprocessing.width,
         provenance=provenance,
         rebuild=nn.Identity,

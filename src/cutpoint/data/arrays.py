@@ -36,7 +36,7 @@ def read_arrays(inputs: Any, targets: Any) -> Collected:
         raise DataError("there are no inputs: the list is empty.", _KINDS_HINT)
     if targets is None:
         raise DataError("there are inputs in memory but no targets.", "Give their labels as targets=….")
-    labels = _labels(targets)
+    labels = label_list(targets)
     if len(labels) != len(rows):
         raise DataError(
             f"there are {len(rows):,} inputs but {len(labels):,} targets.", "Give one target an input."
@@ -104,7 +104,12 @@ def _features(array: NDArray[Any]) -> list[NDArray[Any]]:
     return list(values)
 
 
-def _labels(targets: Any) -> Sequence[Any]:
+def label_list(targets: Any) -> Sequence[Any]:
+    """Labels in memory, one a row.
+
+    Raises:
+        DataError: An array that is neither (N,) nor (N, labels) of 0 and 1.
+    """
     if isinstance(targets, list | tuple):
         return targets
     array = np.asarray(targets)

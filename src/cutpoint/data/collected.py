@@ -1,4 +1,4 @@
-"""What the readers (folder, table, arrays) hand to the loader: rows as given, nothing checked yet."""
+"""What the readers (of folders, tables, arrays, lists) hand to the loader: rows as given, nothing checked yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cutpoint.types import Modality
+from cutpoint.types import Modality, TaskKind
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,13 @@ class Collected:
         source: The data as the user named them.
         modality: What the inputs are.
         inputs: File paths (str), PIL images, uint8 arrays, or rows of a 2-D float array; None where a table
-            leaves the path blank.
-        labels: Raw labels: text, numbers, or lists of labels.
+            leaves the path blank. Text: as in `Dataset.inputs`, blank where a table is.
+        labels: Raw labels: text, numbers, or lists of labels; a list of tags; None for language modelling.
         names: How each row is called in messages.
         splits: "train", "val" or "test" for each row, or None where the data come without splits.
         groups: A group name for each row, where the reader was given them.
         labels_are_classes: True where labels are folder names, which are classes whatever they look like.
+        kind: "tagging" or "language" where the inputs leave no other task, else None.
         notes: What the reader ignored or assumed.
     """
 
@@ -34,6 +35,7 @@ class Collected:
     splits: Sequence[str] | None = None
     groups: Sequence[str] | None = None
     labels_are_classes: bool = False
+    kind: TaskKind | None = None
     notes: tuple[str, ...] = ()
 
     def take(self, rows: Sequence[int]) -> Collected:

@@ -1,31 +1,77 @@
-"""Folders of images: CLASS/* or train|val|test/CLASS/*."""
+"""Folders of images or of texts: CLASS/* or train|val|test/CLASS/*; and folders of files that are splits."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from cutpoint.data.collected import Collected, few, split_name
+from cutpoint.data.encoding import read_utf8
 from cutpoint.data.images import IMAGE_SUFFIXES
 from cutpoint.data.natural_order import natural_key
+from cutpoint.data.table import TABLE_SUFFIXES
 from cutpoint.errors import DataError
 
 _LAYOUT_HINT = (
-    "Put the images of each class into a subfolder of its name (DATA/CLASS/*, or DATA/train/CLASS/* and "
-    "DATA/test/CLASS/*), or give a CSV with a path and a label column."
+    "Put the images (or .txt files) of each class into a subfolder of its name (DATA/CLASS/*, or "
+    "DATA/train/CLASS/* and DATA/test/CLASS/*), or give a CSV with a path and a label column."
 )
+_TEXT_SUFFIXES = frozenset({".txt"})
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a folder is read for: the endings of its files, and what to call them."""
+
+    noun: str
+    suffixes: frozenset[str]
+
+    def holds(self, file: Path) -> bool:
+        return file.suffix.lower() in self.suffixes
+
+
+_IMAGES = _Wanted("images", IMAGE_SUFFIXES)
+_TEXTS = _Wanted("texts", _TEXT_SUFFIXES)
+
+
+def split_files(folder: Path) -> dict[Path, str]:
+    """The tables, or else the .txt files, of a folder that are called as splits are, with their splits.
+
+    Empty where there are none, and where subfolders are splits or classes: there such files are mere lists.
+
+    Raises:
+        DataError: Two files are the same split.
+    """
+    files = [item for item in folder.iterdir() if item.is_file() and split_name(item.stem)]
+    files.sort(key=lambda item: natural_key(item.name))
+    for suffixes in (TABLE_SUFFIXES, _TEXT_SUFFIXES):
+        found = {file: split_name(file.stem) or "" for file in files if file.suffix.lower() in suffixes}
+        if found:
+            break
+    if not found or _has_classes(folder):
+        return {}
+    for split in ("train", "val", "test"):
+        own = [file.name for file, name in found.items() if name == split]
+        if len(own) > 1:
+            raise DataError(
+                f"{folder} holds several files that are its {split} split: {few(own)}.",
+                "Leave one of them, or move the others away.",
+            )
+    return found
 
 
 def read_folder(folder: Path, source: str) -> Collected:
-    """Rows of a folder of images, in natural order of their paths.
+    """Rows of a folder of images, in natural order of their paths; of .txt files where it holds no image.
 
     Hidden files and folders are passed over; other files that are no images are counted in the notes. Images
     may lie any number of folders deep below their class. Links are followed.
 
     Raises:
-        DataError: The folder holds no class subfolder with images.
+        DataError: The folder holds no class subfolder with images or texts, or a text that is not UTF-8.
     """
+    wanted = _IMAGES if _any(folder, _IMAGES) or not _any(folder, _TEXTS) else _TEXTS
     subfolders = _subfolders(folder)
     splits = _split_folders(folder, subfolders)
     notes: list[str] = []
@@ -40,15 +86,15 @@ def read_folder(folder: Path, source: str) -> Collected:
     rows: list[tuple[Path, str, str | None]] = []
     ignored = 0
     for room, split in rooms:
-        found, not_images = _read_classes(room, notes, folder)
+        found, not_images = _read_classes(room, notes, folder, wanted)
         ignored += not_images
         rows += [(path, label, split) for path, label in found]
     if ignored:
-        notes.append(f"files ignored because they are no images: {ignored:,}")
+        notes.append(f"files ignored because they are no {wanted.noun}: {ignored:,}")
     return Collected(
         source=source,
-        modality="image",
-        inputs=[str(path.absolute()) for path, _, _ in rows],
+        modality="image" if wanted is _IMAGES else "text",
+        inputs=[str(path.absolute()) if wanted is _IMAGES else read_utf8(path) for path, _, _ in rows],
         labels=[label for _, label, _ in rows],
         names=[path.relative_to(folder).as_posix() for path, _, _ in rows],
         splits=[split for _, _, split in rows if split] if splits else None,
@@ -59,7 +105,7 @@ def read_folder(folder: Path, source: str) -> Collected:
 
 def images_in(folder: Path) -> list[Path]:
     """All images below a folder, in natural order of their paths; hidden files are passed over."""
-    found = (file for file in _walk(folder) if file.suffix.lower() in IMAGE_SUFFIXES)
+    found = (file for file in _walk(folder) if _IMAGES.holds(file))
     return sorted(found, key=lambda file: natural_key(file.as_posix()))
 
 
@@ -92,27 +138,44 @@ def _split_folders(folder: Path, subfolders: list[Path]) -> dict[Path, str]:
     return named
 
 
-def _read_classes(room: Path, notes: list[str], root: Path) -> tuple[list[tuple[Path, str]], int]:
-    """Images of a folder of classes with their labels, and the number of files that are no images."""
+def _any(folder: Path, wanted: _Wanted) -> bool:
+    return any(wanted.holds(file) for file in _walk(folder))
+
+
+def _has_classes(folder: Path) -> bool:
+    """Whether the subfolders are splits, or several that hold images or texts. A single one is where the tables
+    beside it find their images."""
+    subfolders = _subfolders(folder)
+    if any(split_name(sub.name) for sub in subfolders):
+        return True
+    return sum(_any(sub, _IMAGES) or _any(sub, _TEXTS) for sub in subfolders) > 1
+
+
+def _read_classes(
+    room: Path, notes: list[str], root: Path, wanted: _Wanted
+) -> tuple[list[tuple[Path, str]], int]:
+    """Wanted files of a folder of classes with their labels, and the number of other files."""
     classes = _subfolders(room)
     loose = [item for item in room.iterdir() if item.is_file() and not item.name.startswith(".")]
-    loose_images = [item for item in loose if item.suffix.lower() in IMAGE_SUFFIXES]
+    loose_wanted = [item for item in loose if wanted.holds(item)]
     rows: list[tuple[Path, str]] = []
-    ignored = len(loose) - len(loose_images)
+    ignored = len(loose) - len(loose_wanted)
     empty = []
     for class_folder in classes:
         files = sorted(_walk(class_folder), key=lambda item: natural_key(item.as_posix()))
-        images = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES]
-        ignored += len(files) - len(images)
-        if not images:
+        found = [item for item in files if wanted.holds(item)]
+        ignored += len(files) - len(found)
+        if not found:
             empty.append(class_folder.relative_to(root).as_posix())
-        rows += [(image, class_folder.name) for image in images]
+        rows += [(file, class_folder.name) for file in found]
     if not rows:
-        _raise_no_images(room, len(loose_images), len(classes))
+        _raise_none_found(room, len(loose_wanted), len(classes), wanted.noun)
     if empty:
-        notes.append(f"folders without images were ignored: {few(empty)}")
-    if loose_images:
-        notes.append(f"images ignored because they lie outside of any class folder: {len(loose_images):,}")
+        notes.append(f"folders without {wanted.noun} were ignored: {few(empty)}")
+    if loose_wanted:
+        notes.append(
+            f"{wanted.noun} ignored because they lie outside of any class folder: {len(loose_wanted):,}"
+        )
     return rows, ignored
 
 
@@ -129,9 +192,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in files if not name.startswith("."))
 
 
-def _raise_no_images(room: Path, loose_images: int, classes: int) -> None:
-    if loose_images:
-        raise DataError(f"{room} holds images ({loose_images:,}) but no class subfolders.", _LAYOUT_HINT)
+def _raise_none_found(room: Path, loose: int, classes: int, noun: str) -> None:
+    if loose:
+        raise DataError(f"{room} holds {noun} ({loose:,}) but no class subfolders.", _LAYOUT_HINT)
     if classes:
-        raise DataError(f"no images were found in the subfolders of {room} ({classes:,}).", _LAYOUT_HINT)
-    raise DataError(f"no images were found: {room} holds no class subfolders.", _LAYOUT_HINT)
+        raise DataError(f"no {noun} were found in the subfolders of {room} ({classes:,}).", _LAYOUT_HINT)
+    raise DataError(f"no {noun} were found: {room} holds no class subfolders.", _LAYOUT_HINT)

@@ -18,6 +18,12 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Files with these endings (in any case) are taken as images."""
 
+
+def looks_like_image(value: Any) -> bool:
+    """Whether a value is the path of an image, by its ending."""
+    return isinstance(value, str) and Path(value.strip()).suffix.lower() in IMAGE_SUFFIXES
+
+
 # Pillow would also try formats that start other programs (EPS) on a file that only claims to be a picture.
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
 

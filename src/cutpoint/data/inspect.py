@@ -24,6 +24,8 @@ Progress = Callable[[int, int], None]
 # A JPEG decodes up to 8 times smaller at a fraction of the cost, and still every byte of it is read.
 _DRAFT_SIDE = 64
 
+_HINT = "Check that the files are images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM) and the paths right."
+
 
 def inspect(
     collected: Collected, *, max_unreadable: float, on_progress: Progress | None = None
@@ -44,7 +46,7 @@ def inspect(
         for row, (key, reason) in enumerate(outcomes)
         if not key
     )
-    _check_share(quarantined, len(outcomes), max_unreadable)
+    check_share(quarantined, len(outcomes), max_unreadable, "image", _HINT)
     keys = tuple(outcomes[row][0] for row in usable)
     return (collected.take(usable) if quarantined else collected), keys, quarantined
 
@@ -95,16 +97,16 @@ def _key_of_file(path: Path) -> tuple[str, str]:
     return xxhash.xxh3_128_hexdigest(content), ""
 
 
-def _check_share(quarantined: Sequence[Quarantined], total: int, max_unreadable: float) -> None:
+def check_share(
+    quarantined: Sequence[Quarantined], total: int, max_unreadable: float, noun: str, hint: str
+) -> None:
+    """Raise a DataError where too many inputs (images, texts) were set aside, or all of them; `hint` if all."""
     if not quarantined or (len(quarantined) <= max_unreadable * total and len(quarantined) < total):
         return
     shown = few([f"{item.name} ({item.reason})" for item in quarantined])
     if len(quarantined) == total:
-        raise DataError(
-            f"no image can be read: {shown}.",
-            "Check that the files are images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM) and the paths right.",
-        )
+        raise DataError(f"no {noun} can be read: {shown}.", hint)
     raise DataError(
-        f"{len(quarantined):,} of {total:,} images cannot be read, more than {max_unreadable:.0%}: {shown}.",
+        f"{len(quarantined):,} of {total:,} {noun}s cannot be read, more than {max_unreadable:.0%}: {shown}.",
         "Repair or remove them, or go on without them by a larger --max-unreadable (a share, such as 0.2).",
     )

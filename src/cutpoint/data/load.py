@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.data.arrays import read_arrays
+from cutpoint.data.collect import collect
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.folder import read_folder
 from cutpoint.data.inspect import Progress, inspect, row_key
-from cutpoint.data.splits import check_no_group_crosses, class_counts, hold_out_mask
-from cutpoint.data.task import Labelled, known_targets, label_targets
+from cutpoint.data.inspect_texts import inspect_texts
+from cutpoint.data.split_checks import check_enough, check_splits, duplicates, few_per_class
+from cutpoint.data.splits import check_no_group_crosses, hold_out_mask
+from cutpoint.data.tagging import encoded_tags, tag_targets
+from cutpoint.data.task import DEFAULT_METRIC, Labelled, known_targets, label_targets
 from cutpoint.errors import DataError
 from cutpoint.types import Dataset, Quarantined, Task
-
-_MODES_HINT = "Give a folder of images, a .csv, .tsv, .parquet or .jsonl file, or inputs with targets=…."
-
-# Fewer examples than this in the training part and a class cannot be both learned and validated.
-_LEAST_PER_CLASS = 2
-_LEAST_REGRESSION_ROWS = 4
 
 
 def load_dataset(
@@ -42,16 +36,20 @@ def load_dataset(
     per_class: int | None = None,
     on_progress: Progress | None = None,
 ) -> Dataset:
-    """Read labelled examples, set unreadable ones aside, infer the task and split.
+    """Read examples, set unreadable ones aside, infer the task and split.
 
     Args:
-        source: A folder (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet or JSON lines file with a
-            path and a label column; or inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of
-            numbers).
+        source: A folder of images or .txt files (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet or JSON
+            lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), or of
+            prompts and completions; a plain .txt file; a folder of such files called train, val and test; or
+            inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, texts, pairs of texts, lists
+            of words, chats).
         targets: The labels of inputs in memory.
-        input_column: Column of paths of a table; inferred otherwise.
+        input_column: Column of paths or texts of a table, or two with a comma between them for pairs of texts;
+            inferred otherwise.
         target_column: Column of labels of a table; inferred otherwise.
-        task: "binary", "multiclass", "multilabel" or "regression" instead of what the labels look like.
+        task: "binary", "multiclass", "multilabel", "regression", "tagging" or "language" instead of what the data
+            look like.
         metric: Name of the metric instead of the task's usual one.
         group: A column of the table; else a regular expression on the name of each example (its path relative
             to the source), whose first group, or else the whole match, is the group; or a sequence with the
@@ -67,7 +65,14 @@ def load_dataset(
         DataError: Whatever is wrong with the data, with a hint at what to do.
     """
     _check_shares(test_fraction, max_unreadable)
-    given = _collect(source, targets, input_column, target_column, group)
+    given = collect(
+        source,
+        targets,
+        input_column=input_column,
+        target_column=target_column,
+        group=group,
+        task=task,
+    )
     # Before the images are read, which may take minutes, so that wrong labels are told at once.
     labelled = _label(given, task, metric)
     collected, keys, quarantined = _readable(given, max_unreadable, on_progress)
@@ -78,10 +83,10 @@ def load_dataset(
     split = _split(collected, labelled.task, labelled.targets, groups, test_fraction, seed)
     rows, notes = split.rows, [*collected.notes, *lost]
     if per_class is not None:
-        rows, note = _few_per_class(labelled.task, labelled.targets, rows, per_class, seed)
+        rows, note = few_per_class(labelled.task, labelled.targets, rows, per_class, seed)
         notes += note
-    notes += _check_splits(labelled.task, labelled.targets, rows, split.origin)
-    notes += _duplicates(keys, rows)
+    notes += check_splits(labelled.task, labelled.targets, rows, split.origin)
+    notes += duplicates(keys, rows)
     dataset = Dataset(
         source=collected.source,
         modality=collected.modality,
@@ -120,11 +125,18 @@ def load_known(
     Raises:
         DataError: Labels that the task does not have, or what cannot be read.
     """
-    given = _collect(source, targets, input_column, target_column, group)
-    encoded = known_targets(given.labels, given.names, task)
+    given = collect(
+        source,
+        targets,
+        input_column=input_column,
+        target_column=target_column,
+        group=group,
+        task=task.kind,
+    )
+    encoded = _encode(given, task)
     collected, keys, quarantined = _readable(given, 1.0, None)
     if quarantined:
-        encoded = known_targets(collected.labels, collected.names, task)
+        encoded = _encode(collected, task)
     names = np.array(collected.splits if collected.splits is not None else ["all"] * len(keys))
     dataset = Dataset(
         source=collected.source,
@@ -155,6 +167,11 @@ def _check_shares(test_fraction: float, max_unreadable: float) -> None:
 
 
 def _label(collected: Collected, task: str | None, metric: str | None) -> Labelled:
+    if collected.kind == "tagging":
+        return tag_targets(collected.labels, metric)
+    if collected.kind == "language":
+        known = Task(kind="language", metric=metric or DEFAULT_METRIC["language"])
+        return Labelled(known, _encode(collected, known))
     return label_targets(
         collected.labels,
         collected.names,
@@ -164,76 +181,18 @@ def _label(collected: Collected, task: str | None, metric: str | None) -> Labell
     )
 
 
-def _collect(
-    source: Any,
-    targets: Any,
-    input_column: str | None,
-    target_column: str | None,
-    group: str | Sequence[Any] | None,
-) -> Collected:
-    if not isinstance(source, str | Path):
-        return _with_groups(read_arrays(source, targets), group)
-    if targets is not None:
+def _encode(collected: Collected, task: Task) -> NDArray[Any]:
+    """Targets of a task that is known already."""
+    if collected.kind not in (None, task.kind):
         raise DataError(
-            "targets go with inputs in memory, not with a folder or a table.",
-            "Leave targets out: " + _MODES_HINT,
+            f"the task is {task.kind}, but {collected.source} holds data for {collected.kind}.",
+            "Give data such as those that the model was trained on.",
         )
-    path = Path(source).expanduser()
-    if path.is_dir():
-        if input_column or target_column:
-            raise DataError(f"{source} is a folder and has no columns.", "Leave the column names out.")
-        return _with_groups(read_folder(path, str(source)), group)
-    if not path.exists():
-        raise DataError(f"{source} does not exist.", "Check the path. " + _MODES_HINT)
-    return _collect_table(path, str(source), input_column, target_column, group)
-
-
-def _collect_table(
-    path: Path,
-    source: str,
-    input_column: str | None,
-    target_column: str | None,
-    group: str | Sequence[Any] | None,
-) -> Collected:
-    from cutpoint.data.table import TABLE_SUFFIXES, read_table
-
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise DataError(f"{source} is neither a folder nor a table that can be read.", _MODES_HINT)
-    collected = read_table(
-        path,
-        source,
-        input_column=input_column,
-        target_column=target_column,
-        group=group if isinstance(group, str) else None,
-    )
-    return collected if collected.groups is not None else _with_groups(collected, group)
-
-
-def _with_groups(collected: Collected, group: str | Sequence[Any] | None) -> Collected:
-    if group is None:
-        return collected
-    groups = _groups_by_pattern(collected.names, group) if isinstance(group, str) else [str(g) for g in group]
-    if len(groups) != len(collected.names):
-        raise DataError(
-            f"there are {len(collected.names):,} inputs but {len(groups):,} groups.",
-            "Give one group an input.",
-        )
-    return replace(collected, groups=groups)
-
-
-def _groups_by_pattern(names: Sequence[str], group: str) -> list[str]:
-    hint = "Give a column of the table, or a regular expression on the path such as '(patient[0-9]+)'."
-    try:
-        pattern = re.compile(group)
-    except re.error as problem:
-        raise DataError(f"the group “{group}” is no regular expression: {problem}.", hint) from problem
-    matches = [pattern.search(name) for name in names]
-    missed = [name for name, match in zip(names, matches, strict=True) if match is None]
-    if len(missed) == len(names):
-        raise DataError(f"the group “{group}” is no column and matches no name, such as {names[0]}.", hint)
-    if missed:
-        raise DataError(f"the group “{group}” does not match some names: {few(missed)}.", hint)
-    return [str(match[1] if pattern.groups else match[0]) for match in matches if match is not None]
+    if collected.kind == "language":
+        return np.zeros(len(collected.names), dtype=np.int64)
+    if collected.kind == "tagging":
+        return encoded_tags(collected.labels, task)
+    return known_targets(collected.labels, collected.names, task)
 
 
 def _readable(
@@ -241,22 +200,25 @@ def _readable(
 ) -> tuple[Collected, tuple[str, ...], tuple[Quarantined, ...]]:
     if collected.modality == "features":
         return collected, tuple(row_key(row) for row in collected.inputs), ()
+    if collected.modality == "text":
+        return inspect_texts(collected, max_unreadable=max_unreadable)
     return inspect(collected, max_unreadable=max_unreadable, on_progress=on_progress)
 
 
 def _lost(given: Collected, readable: Collected) -> list[str]:
-    """Notes on classes that vanished with their unreadable files; an error where a whole split did."""
-    if given is readable:
+    """Notes on classes that vanished with their unreadable inputs; an error where a whole split did."""
+    if len(given.names) == len(readable.names):
         return []
+    noun = "images" if given.modality == "image" else "texts"
     splits = sorted(set(given.splits or ()) - set(readable.splits or ()))
     if splits:
         raise DataError(
-            f"none of the {splits[0]} images can be read.",
+            f"none of the {splits[0]} {noun} can be read.",
             "Repair them, or leave that split out of the data.",
         )
     before, after = ({label for label in rows.labels if isinstance(label, str)} for rows in (given, readable))
     classes = sorted(before - after)
-    return [f"labels that vanish because none of their images can be read: {few(classes)}"] if classes else []
+    return [f"labels that vanish because none of their {noun} can be read: {few(classes)}"] if classes else []
 
 
 @dataclass(frozen=True)
@@ -286,91 +248,12 @@ def _split(
     if "test" in rows:
         return _Split(rows, "given")
     train = rows["train"]
-    _check_enough(task, targets[train], "the data")
+    check_enough(task, targets[train], "the data")
     held = np.zeros(len(train), dtype=bool)
     if test_fraction != 0:
         own = None if groups is None else groups[train]
         held = hold_out_mask(task, targets[train], own, fraction=test_fraction, seed=seed)
     return _Split({**rows, "train": train[~held], "test": train[held]}, "held out")
-
-
-def _few_per_class(
-    task: Task, targets: NDArray[Any], rows: dict[str, NDArray[np.int64]], per_class: int, seed: int
-) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    if not task.is_classification:
-        raise DataError(
-            f"per_class needs one class an example; the task is {task.kind}.", "Leave per_class out."
-        )
-    if per_class < _LEAST_PER_CLASS:
-        raise DataError(
-            f"per_class={per_class} leaves too little to learn from and to validate on.",
-            f"Use {_LEAST_PER_CLASS} or more.",
-        )
-    random = np.random.default_rng(seed)
-    train = rows["train"]
-    members = [train[targets[train] == number] for number in range(len(task.labels))]
-    drawn = [np.sort(random.permutation(own)[:per_class]) for own in members]
-    smaller = [task.labels[number] for number, own in enumerate(members) if len(own) < per_class]
-    notes = [f"{per_class} training examples a class were drawn from {len(train):,}"]
-    if smaller:
-        notes.append(f"classes with fewer than {per_class} training examples keep all: {few(smaller)}")
-    return {**rows, "train": np.sort(np.concatenate(drawn))}, notes
-
-
-def _check_enough(task: Task, targets: NDArray[Any], where: str) -> None:
-    if task.kind == "regression":
-        if len(targets) < _LEAST_REGRESSION_ROWS:
-            raise DataError(
-                f"{where} are too few: {len(targets)}.", f"Give at least {_LEAST_REGRESSION_ROWS}."
-            )
-        return
-    least = _LEAST_PER_CLASS if task.is_classification else 1
-    counts = class_counts(task, targets)
-    poor = [f"{task.labels[number]} ({counts[number]})" for number in np.flatnonzero(counts < least)]
-    if poor:
-        raise DataError(
-            f"{where} hold too few examples (fewer than {least}) of some classes: {few(poor)}.",
-            "Add examples of these classes, or remove the classes"
-            + (", or use --task regression if these are amounts." if _are_numbers(task.labels) else "."),
-        )
-
-
-def _are_numbers(labels: Sequence[str]) -> bool:
-    return all(re.fullmatch(r"[-+]?\d+(\.\d+)?", label) for label in labels)
-
-
-def _check_splits(
-    task: Task, targets: NDArray[Any], rows: dict[str, NDArray[np.int64]], origin: str
-) -> list[str]:
-    """Notes on classes that a split lacks; errors where nothing could be learned of them."""
-    if task.kind != "regression":
-        train = class_counts(task, targets[rows["train"]])
-        for name in ("val", "test"):
-            own = class_counts(task, targets[rows.get(name, rows["train"][:0])])
-            unseen = [task.labels[number] for number in np.flatnonzero((train == 0) & (own > 0))]
-            if unseen:
-                raise DataError(
-                    f"the {name} split holds classes that the training split lacks: {few(unseen)}.",
-                    "Check the spelling of the class names; otherwise add training examples of them.",
-                )
-    _check_enough(task, targets[rows["train"]], "the training examples")
-    notes = []
-    if task.kind != "regression" and len(rows["test"]):
-        own = class_counts(task, targets[rows["test"]])
-        absent = [task.labels[number] for number in np.flatnonzero(own == 0)]
-        if absent:
-            notes.append(f"classes without test examples ({origin} split): {few(absent)}")
-    return notes
-
-
-def _duplicates(keys: Sequence[str], rows: dict[str, NDArray[np.int64]]) -> list[str]:
-    train = {keys[row] for row in rows["train"]}
-    shared = {name: sum(keys[row] in train for row in rows[name]) for name in rows if name != "train"}
-    return [
-        f"{name} examples with the same content as a training example: {count:,}"
-        for name, count in shared.items()
-        if count
-    ]
 
 
 def _only_used_rows(dataset: Dataset) -> Dataset:

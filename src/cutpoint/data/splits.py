@@ -1,4 +1,4 @@
-"""Splits: seeded, stratified by class, and never with a group on both sides."""
+"""Splits: seeded, stratified by class where examples have one, and never with a group on both sides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cutpoint.data.collected import counted, few
 from cutpoint.errors import DataError
-from cutpoint.types import Dataset, Task
+from cutpoint.types import IGNORED, Dataset, Task
 
 Rows = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
@@ -42,7 +42,7 @@ def hold_out_mask(
     random = np.random.default_rng(seed)
     if groups is None and task.is_classification:
         held = _hold_out_by_class(targets, fraction, random)
-    elif groups is None and task.kind == "regression":
+    elif groups is None and task.kind != "multilabel":
         held = np.zeros(len(targets), dtype=bool)
         held[random.permutation(len(targets))[: round(fraction * len(targets))]] = True
     else:
@@ -60,7 +60,7 @@ def hold_out_mask(
 def folds(dataset: Dataset, rows: Rows, *, count: int, repeats: int, seed: int) -> list[list[Fold]]:
     """Cross-validation: one list a repeat of (training rows, validation rows), row numbers of the dataset.
 
-    Stratified by class, or grouped where the dataset has groups; multi-label and regression are shuffled.
+    Stratified by class, or grouped where the dataset has groups; other tasks are shuffled.
     In every repeat each row is validated exactly once. Fewer folds than `count` come back where there are
     fewer rows, fewer groups, or where even the largest class has fewer examples. A class with fewer examples
     than folds is absent from the validation part of some, but stays in the training part of all; with groups
@@ -92,9 +92,11 @@ def check_no_group_crosses(groups: NDArray[Any], splits: dict[str, Rows]) -> Non
 
 
 def class_counts(task: Task, targets: NDArray[Any]) -> NDArray[np.int64]:
-    """Examples of each class (of each label, for multi-label)."""
+    """Examples of each class, or of each label for multi-label; words of each tag."""
     if task.kind == "multilabel":
         return np.asarray(targets.sum(axis=0), dtype=np.int64).reshape(len(task.labels))
+    if task.kind == "tagging":
+        targets = targets[targets != IGNORED]
     return np.bincount(targets, minlength=len(task.labels)).astype(np.int64)
 
 
@@ -126,7 +128,8 @@ def _hold_out_units(
     """Hold out whole units (groups), drawn at random while they bring every class nearer to its share."""
     unit_names, unit_of = np.unique(units, return_inverse=True)
     unit_of = unit_of.astype(np.int64)
-    counts = np.zeros((len(unit_names), 1 if task.kind == "regression" else 1 + len(task.labels)))
+    by_class = task.is_classification or task.kind == "multilabel"
+    counts = np.zeros((len(unit_names), 1 + (len(task.labels) if by_class else 0)))
     counts[:, 0] = np.bincount(unit_of)
     if task.kind == "multilabel":
         np.add.at(counts[:, 1:], unit_of, targets)

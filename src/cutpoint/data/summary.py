@@ -31,9 +31,9 @@ def content_hash(dataset: Dataset) -> str:
 
 
 def summarise(dataset: Dataset) -> DataSummary:
-    """Counts of each split and class (of each label, for multi-label; none for regression)."""
+    """Counts of each split and class (of each label, for multi-label; words of each tag; none without labels)."""
     counts: dict[str, dict[str, int]] = {}
-    if dataset.task.kind != "regression":
+    if dataset.task.labels:
         for name, rows in dataset.splits.items():
             own = class_counts(dataset.task, dataset.targets[rows])
             counts[name] = {label: int(n) for label, n in zip(dataset.task.labels, own, strict=True)}

@@ -1,88 +1,82 @@
-"""Tables with a path and a label column: CSV, TSV, Parquet, JSON lines."""
+"""Tables as they stand in files: CSV, TSV, Parquet, JSON lines. What their columns mean is told elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 from numpy.typing import NDArray
 
-from cutpoint.data.collected import Collected, few, split_name
-from cutpoint.data.images import IMAGE_SUFFIXES
+from cutpoint.data.collected import few
+from cutpoint.data.encoding import read_utf8
+from cutpoint.data.images import looks_like_image
 from cutpoint.errors import DataError
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson"})
 
-_INPUT_NAMES = (
-    *("path", "image_path", "filepath", "file_path", "image", "file", "filename", "file_name"),
-    *("image_file", "img", "img_path", "image_name"),
-)
-_TARGET_NAMES = ("label", "labels", "class", "class_name", "target", "targets", "category", "tags", "y")
-_SPLIT_COLUMN = "split"
+Columns = dict[str, list[Any]]
 
-# Enough rows to tell a column of paths from one of text.
-_ROWS_LOOKED_AT = 50
+# Bytes that pyarrow parses at once: no row may be longer than that.
+_LEAST_BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30
 
 
-def read_table(
-    file: Path,
-    source: str,
-    *,
-    input_column: str | None = None,
-    target_column: str | None = None,
-    group: str | None = None,
-) -> Collected:
-    """Rows of a table; paths are relative to the folder of the table.
+@dataclass(frozen=True)
+class Table:
+    """Cells as Python values; those of CSV and TSV are text as written, so that "01" stays "01".
 
-    Without a name, the input column is one whose values look like paths of images, and the target column one
-    of the usual names ("label", "class", "target", …) or the only column left. A column called "split" with
-    train, val and test is taken as given splits. CSV cells are read as text, so "01" stays "01".
+    Attributes:
+        source: The file, or the folder of the files, as the user named it.
+        folder: What paths in the cells are relative to.
+        columns: A list of cells, one a row, under each column's name; None where a row has no such cell.
+        names: How each row is called: "row 12" counts rows of data from 1, "train.csv row 12" where there are
+            several files.
+        splits: "train", "val" or "test" for each row where file names tell it.
+    """
 
-    Args:
-        file: A .csv, .tsv, .parquet (.pq) or .jsonl (.ndjson) file.
-        source: What to call it.
-        group: Perhaps a column with the group of each row; any other text is left to the caller.
+    source: str
+    folder: Path
+    columns: Mapping[str, Sequence[Any]]
+    names: Sequence[str]
+    splits: Sequence[str] | None = None
+
+
+def read_table(file: Path, source: str) -> Table:
+    """One file, which the user calls `source`.
 
     Raises:
-        DataError: The file cannot be read or is empty, or a column is unknown or cannot be told.
+        DataError: The file cannot be read, is empty, or has no usable header.
     """
-    table = _read(file)
-    columns = table.column_names
-    group_column = group if group in columns else None
-    if table.num_rows == 0:
-        raise DataError(f"{file} holds no rows.", "Give a table with one row an image.")
-    _check_columns(columns, (input_column, target_column), file)
-    input_column = input_column or _infer_input(table, file, taken=(target_column, group_column))
-    split_column = _split_column(columns, taken=(input_column, target_column, group_column))
-    target_column = target_column or _infer_target(
-        columns, file, taken=(input_column, split_column, group_column)
-    )
-    if input_column == target_column:
-        raise DataError(
-            f"“{input_column}” is both the input and the target column.",
-            f"Columns of {file}: {few(columns)}.",
-        )
-    paths = [_path_text(value) for value in table.column(input_column).to_pylist()]
-    notes = [f"images are in the column “{input_column}”, labels in “{target_column}”"]
-    if len(set(paths)) < len(paths):
-        notes.append(f"rows whose file an earlier row names as well: {len(paths) - len(set(paths)):,}")
-    groups = None if group_column is None else _groups(table.column(group_column).to_pylist(), group_column)
-    return Collected(
-        source=source,
-        modality="image",
-        inputs=[str(file.absolute().parent / path) if path else None for path in paths],
-        labels=table.column(target_column).to_pylist(),
-        names=[path or f"row {row}" for row, path in enumerate(paths, start=1)],
-        splits=None if split_column is None else _splits(table.column(split_column).to_pylist(), file),
-        groups=groups,
-        notes=tuple(notes),
-    )
+    columns = _read(file)
+    return Table(source, file.absolute().parent, columns, _row_names(columns))
+
+
+def read_split_tables(folder: Path, files: Mapping[Path, str], source: str) -> Table:
+    """Several files, each of which is a split, as one table with the columns of all.
+
+    Args:
+        folder: Where they lie.
+        files: The split of each file.
+        source: What the user calls the folder.
+
+    Raises:
+        DataError: As for `read_table`.
+    """
+    parts = {file: _read(file) for file in files}
+    everywhere = dict.fromkeys(name for columns in parts.values() for name in columns)
+    merged: Columns = {name: [] for name in everywhere}
+    names: list[str] = []
+    splits: list[str] = []
+    for file, columns in parts.items():
+        rows = _row_names(columns)
+        for name in everywhere:
+            merged[name] += columns.get(name, [None] * len(rows))
+        names += [f"{file.name} {row}" for row in rows]
+        splits += [files[file]] * len(rows)
+    return Table(source, folder.absolute(), merged, names, splits)
 
 
 def read_numbers(file: Path) -> NDArray[np.float32]:
@@ -91,134 +85,105 @@ def read_numbers(file: Path) -> NDArray[np.float32]:
     Raises:
         DataError: The file cannot be read, is empty, or a column does not hold numbers in every row.
     """
-    table = _read(file)
     columns = []
-    for name in table.column_names:
+    for name, cells in _read(file).items():
+        if any(cell is None for cell in cells):
+            raise _not_finite(name, file)
         try:
-            columns.append(table.column(name).cast(pyarrow.float64()).to_numpy())
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as problem:
+            columns.append(np.array([float(cell) for cell in cells]))
+        except (TypeError, ValueError) as problem:
             raise DataError(
-                f"the column “{name}” of {file} does not hold numbers: {str(problem).splitlines()[0]}.",
+                f"the column “{name}” of {file} does not hold numbers: {problem}.",
                 "Keep only the columns of features that the model was trained on, in their order.",
             ) from problem
         if not np.isfinite(columns[-1]).all():
-            raise DataError(
-                f"the column “{name}” of {file} has blank or infinite cells.", "Fill or remove these rows."
-            )
+            raise _not_finite(name, file)
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _read(file: Path) -> Any:
+def _not_finite(name: str, file: Path) -> DataError:
+    return DataError(
+        f"the column “{name}” of {file} has blank or infinite cells.", "Fill or remove these rows."
+    )
+
+
+def _row_names(columns: Columns) -> list[str]:
+    return [f"row {row}" for row in range(1, len(next(iter(columns.values()))) + 1)]
+
+
+def _read(file: Path) -> Columns:
     suffix = file.suffix.lower()
     try:
         if file.stat().st_size == 0:
-            raise DataError(f"{file} is empty.", "Give a table with a header and one row an image.")
+            raise DataError(f"{file} is empty.", "Give a table with a header and one row an example.")
+        columns = _read_json_lines(file) if suffix in (".jsonl", ".ndjson") else _read_arrow(file)
+    # pyarrow's errors are these too.
+    except (ValueError, NotImplementedError, OSError) as problem:
         if suffix in (".csv", ".tsv"):
-            return _read_text(file, "\t" if suffix == ".tsv" else None)
-        if suffix in (".parquet", ".pq"):
-            return pyarrow.parquet.read_table(file)
-        return pyarrow.json.read_json(file)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, UnicodeDecodeError) as problem:
+            # Tells the line and the byte where the fault is one of encoding.
+            read_utf8(file)
         raise DataError(
             f"{file} cannot be read as {suffix[1:].upper()}: {str(problem).splitlines()[0]}.",
             "Check that it is a whole file of that format, in UTF-8 where it is text.",
         ) from problem
+    if not columns or not next(iter(columns.values())):
+        raise DataError(f"{file} holds no rows.", "Give a table with one row an example.")
+    if any(looks_like_image(name) for name in columns):
+        raise no_header(file, columns)
+    return columns
 
 
-def _read_text(file: Path, delimiter: str | None) -> Any:
+def no_header(place: object, columns: Mapping[str, Any]) -> DataError:
+    """The error for a table whose first row was taken as names of columns but is not."""
+    return DataError(
+        f"the first row of {place} holds data, not the names of the columns: {few(list(columns))}.",
+        "Add a header such as path,label or text,label.",
+    )
+
+
+def _read_arrow(file: Path) -> Columns:
+    import pyarrow.parquet
+
+    is_parquet = file.suffix.lower() in (".parquet", ".pq")
+    table = pyarrow.parquet.read_table(file) if is_parquet else _read_delimited(file)
+    names = table.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{file} has several columns called {few(twice)}.", "Rename all but one of them.")
+    return {name: table.column(name).to_pylist() for name in names}
+
+
+def _read_delimited(file: Path) -> Any:
+    import pyarrow.csv
+
     with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline()
-    if delimiter is None:
+    delimiter = "\t"
+    if file.suffix.lower() == ".csv":
         delimiter = max((",", ";", "\t"), key=lambda mark: (header.count(mark), mark == ","))
     parse = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    names = pyarrow.csv.open_csv(file, parse_options=parse).schema.names
+    block = min(max(file.stat().st_size, _LEAST_BLOCK), _LARGEST_BLOCK)
+    read = pyarrow.csv.ReadOptions(block_size=block)
+    names = pyarrow.csv.open_csv(file, read_options=read, parse_options=parse).schema.names
     text = pyarrow.csv.ConvertOptions(
         column_types={name: pyarrow.string() for name in names}, strings_can_be_null=False
     )
-    return pyarrow.csv.read_csv(file, parse_options=parse, convert_options=text)
+    return pyarrow.csv.read_csv(file, read_options=read, parse_options=parse, convert_options=text)
 
 
-def _check_columns(columns: Sequence[str], wanted: Sequence[str | None], file: Path) -> None:
-    for name in wanted:
-        if name is not None and name not in columns:
-            raise DataError(f"{file} has no column “{name}”.", f"Its columns are {few(columns, 20)}.")
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DataError(f"{file} has several columns called {few(twice)}.", "Rename all but one of them.")
-    if any(_looks_like_image(name) for name in columns):
-        raise DataError(
-            f"the first row of {file} holds data, not the names of the columns: {few(columns)}.",
-            "Add a header such as path,label.",
-        )
-
-
-def _infer_input(table: Any, file: Path, taken: Sequence[str | None]) -> str:
-    names = [name for name in table.column_names if name not in taken]
-    usual = [name for name in names if name.strip().lower() in _INPUT_NAMES]
-    usual.sort(key=lambda name: _INPUT_NAMES.index(name.strip().lower()))
-    for name in [*usual, *(name for name in names if name not in usual)]:
-        values = [value for value in table.column(name).slice(0, _ROWS_LOOKED_AT).to_pylist() if value]
-        if values and sum(_looks_like_image(value) for value in values) * 2 > len(values):
-            return str(name)
-    if usual and isinstance(table.column(usual[0])[0].as_py(), str):
-        return str(usual[0])
-    raise DataError(
-        f"no column of {file} holds paths of images.",
-        f"Name one by --input-column; the columns are {few(table.column_names, 20)}.",
-    )
-
-
-def _looks_like_image(value: Any) -> bool:
-    return isinstance(value, str) and PurePosixPath(value.strip()).suffix.lower() in IMAGE_SUFFIXES
-
-
-def _split_column(columns: Sequence[str], taken: Sequence[str | None]) -> str | None:
-    found = [name for name in columns if name.strip().lower() == _SPLIT_COLUMN and name not in taken]
-    return found[0] if found else None
-
-
-def _infer_target(columns: Sequence[str], file: Path, taken: Sequence[str | None]) -> str:
-    left = [name for name in columns if name not in taken]
-    usual = [name for name in left if name.strip().lower() in _TARGET_NAMES]
-    if len(usual) == 1:
-        return usual[0]
-    if len(left) == 1:
-        return left[0]
-    raise DataError(
-        f"the label column of {file} cannot be told.",
-        f"Name one by --target-column; the columns are {few(columns, 20)}.",
-    )
-
-
-def _path_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise DataError(
-            f"the input column holds {type(value).__name__} values, not paths of files.",
-            "Name the column of paths by --input-column.",
-        )
-    return value.strip()
-
-
-def _splits(cells: Sequence[Any], file: Path) -> list[str]:
-    splits = [split_name(str(cell)) for cell in cells]
-    unknown = sorted({str(cell) for cell, split in zip(cells, splits, strict=True) if split is None})
-    if unknown:
-        raise DataError(
-            f"the column “{_SPLIT_COLUMN}” of {file} holds {few(unknown)}.",
-            "Write train, val or test in every row, or rename the column so that a test part is held out.",
-        )
-    return [split for split in splits if split]
-
-
-def _groups(cells: Sequence[Any], column: str) -> list[str]:
-    blank = [
-        f"row {row}" for row, cell in enumerate(cells, start=1) if cell is None or str(cell).strip() == ""
-    ]
-    if blank:
-        raise DataError(
-            f"the group column “{column}” is blank in {few(blank)}.",
-            "Give each row a group (one of its own if it belongs to none).",
-        )
-    return [str(cell).strip() for cell in cells]
+def _read_json_lines(file: Path) -> Columns:
+    """Line by line, so that a fault is told with its line, and dates stay the text that they are."""
+    hint = "Write one JSON object a line, such as {“text”: “…”, “label”: “…”}."
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(read_utf8(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            raise DataError(f"{file} cannot be read as JSONL: line {number:,}: {problem}.", hint) from problem
+        if not isinstance(row, dict):
+            raise DataError(f"{file} cannot be read as JSONL: line {number:,} is no object.", hint)
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}

@@ -21,6 +21,7 @@ DEFAULT_METRIC: dict[TaskKind, str] = {
     "multiclass": "accuracy",
     "multilabel": "f1_micro",
     "regression": "r2",
+    "language": "perplexity",
 }
 
 # Whole numbers that are stored as reals are still classes while they are few (a column with a gap turns 0
@@ -61,6 +62,11 @@ def label_targets(
     """
     if kind is not None and kind not in get_args(TaskKind):
         raise DataError(f"there is no task “{kind}”.", f"Use one of {', '.join(get_args(TaskKind))}.")
+    if kind in ("tagging", "language"):
+        raise DataError(
+            f"the task {kind} cannot be learned from these data.",
+            "Tagging needs rows of words with a tag each; language needs texts, chats or completions.",
+        )
     cells = [_plain(label) for label in labels]
     _check_labels(cells, names)
     if kind is None:

@@ -1,0 +1,36 @@
+"""What the rows of a table are: images, texts, words with tags, chats, completions."""
+
+from __future__ import annotations
+
+from cutpoint.data.chats import has_completions, messages_column, read_chats, read_unlabelled
+from cutpoint.data.collected import Collected, few
+from cutpoint.data.columns import Wanted, image_column, image_column_by_name, text_columns
+from cutpoint.data.image_table import read_images
+from cutpoint.data.table import Table
+from cutpoint.data.tagging import read_tagged, words_column
+from cutpoint.data.texts import read_texts
+from cutpoint.errors import DataError
+
+
+def read_rows(table: Table, wanted: Wanted, task: str | None) -> Collected:
+    """The rows of a table by what its columns hold, unless the task leaves only one reading.
+
+    Raises:
+        DataError: Columns that cannot be told or do not fit the task.
+    """
+    messages, words = messages_column(table, wanted), words_column(table, wanted)
+    if messages and task in (None, "language"):
+        return read_chats(table, wanted, messages)
+    if task == "language" or (task is None and has_completions(table, wanted)):
+        return read_unlabelled(table, wanted)
+    if words and task in (None, "tagging"):
+        return read_tagged(table, wanted, words)
+    if task == "tagging":
+        raise DataError(
+            f"no column of {table.source} holds lists of words.",
+            f"Write JSON lines with tokens and tags, or name the columns; they are {few(list(table.columns), 20)}.",
+        )
+    images = image_column(table, wanted)
+    if images is None and not text_columns(table, wanted):
+        images = image_column_by_name(table, wanted)
+    return read_texts(table, wanted) if images is None else read_images(table, wanted, images)

@@ -204,7 +204,8 @@ class TfidfPreprocessing(Record):
 
 
 Preprocessing = Annotated[
-    ImagePreprocessing | VectorPreprocessing | TextPreprocessing | TfidfPreprocessing, Field(discriminator="kind")
+    ImagePreprocessing | VectorPreprocessing | TextPreprocessing | TfidfPreprocessing,
+    Field(discriminator="kind"),
 ]
 
 
@@ -300,6 +301,22 @@ class Finding(Record):
     remedy: str = ""
 
 
+class Retention(Record):
+    """What an adaptation left of what the backbone could do before, on a reference set that it did not train on."""
+
+    metric: str
+    reference: str
+    """What was judged, such as "STS-B test" or a file."""
+    before: Score
+    after: Score
+    change: float
+    """Positive is better. In units of the metric; for perplexity the share by which it fell."""
+    low: float
+    high: float
+    """The change's 95 % interval: a paired bootstrap over the reference's examples."""
+    sentence: str
+
+
 class Trial(Record):
     """One (backbone, regime, cut, seed) with what it scored and cost, or why it did not run."""
 
@@ -322,6 +339,8 @@ class Trial(Record):
     curves: tuple[tuple[EpochRecord, ...], ...] = ()
     """One curve for each fit (fold)."""
     findings: tuple[Finding, ...] = ()
+    retention: Retention | None = None
+    """What is left on a reference set, where one was judged."""
     model: str | None = None
     """Model folder relative to the run folder, where one was saved."""
 

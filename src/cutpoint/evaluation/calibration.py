@@ -14,6 +14,7 @@ from cutpoint.types import Finding, Task
 Array = NDArray[Any]
 
 _BINS = 15
+_WITHOUT_PROBABILITIES = {"regression": "values", "tagging": "tags", "language": "texts"}
 OVERCONFIDENT = 0.1
 """Ten points more confidence than accuracy: a threshold set on such probabilities lets too much through."""
 
@@ -37,16 +38,18 @@ def calibrate(task: Task, targets: Array, predictions: Array) -> Calibration:
     """Expected calibration error over 15 bins of equal width (Naeini et al. 2015; Guo et al. 2017).
 
     Args:
-        task: Not regression.
+        task: Not regression; nor tagging and language, of which tags and likelihoods are kept, and no
+            probabilities.
         targets: As in `Dataset.targets`, N rows.
         predictions: (N, outputs) probabilities.
 
     Raises:
-        DataError: Values have no probabilities.
+        DataError: A task whose predictions are no probabilities.
     """
-    if task.kind == "regression":
+    if task.kind in _WITHOUT_PROBABILITIES:
         raise DataError(
-            "A regression predicts values, not probabilities: there is nothing to calibrate.",
+            f"A {task.kind} task predicts {_WITHOUT_PROBABILITIES[task.kind]}, not probabilities: there is nothing "
+            "to calibrate.",
             "Ask for the calibration of a classification or multi-label task.",
         )
     if task.kind == "multilabel":

@@ -19,6 +19,7 @@ examples and from .17 to .14 at 230.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -59,13 +60,15 @@ def compare(
     """Decide whether the challenger takes the leader's place, by a paired bootstrap over examples.
 
     Args:
-        task: Names the metric. Where lower is better, the gain is the decrease.
+        task: Names the metric. Where lower is better, the gain is the decrease; of perplexity it is the share
+            of the leader's by which it falls.
         targets: As in `Dataset.targets`, N rows.
         leader: (N, outputs) predictions, or (R, N, outputs) from repeats, whose metrics are averaged.
         challenger: Predictions for the same rows; its repeats may be more or fewer.
         leader_id: How the sentence calls the leader.
         challenger_id: How the sentence calls the challenger.
-        min_gain: Least gain that pays, in units of the metric.
+        min_gain: Least gain that pays, in units of the metric; for perplexity a share, so that 0.005 is half
+            a per cent, which is as many thousandths of a nat a token.
         needed: Share of resamples that must see the challenger ahead; `PROVEN` where likely is not enough.
         groups: (N,) rows of one group are resampled together.
         seed: Of the bootstrap.
@@ -74,25 +77,51 @@ def compare(
         DataError: A metric that is unknown, unfit for the task, or undefined on these targets.
     """
     metric = check_metric(task)
-    sides = (as_repeats(leader), as_repeats(challenger))
-    before, after = (np.mean([metric.function(targets, one, task) for one in side]) for side in sides)
-    gain = _sign(metric) * float(after - before)
-    resampled = _resampled_gains(metric, task, targets, sides, groups, seed)
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    p_positive = float(np.mean(resampled > _ROUNDING))
-    p_worthwhile = float(np.mean(resampled >= min_gain - _ROUNDING))
+    paired = paired_gain(task, targets, leader, challenger, groups=groups, seed=seed)
+    p_positive = float(np.mean(paired.resampled > _ROUNDING))
+    p_worthwhile = float(np.mean(paired.resampled >= min_gain - _ROUNDING))
     comparison = Comparison(
         leader=leader_id,
         challenger=challenger_id,
-        gain=gain,
-        low=min(float(low), gain),
-        high=max(float(high), gain),
+        gain=paired.gain,
+        low=paired.low,
+        high=paired.high,
         p_positive=p_positive,
         p_worthwhile=p_worthwhile,
-        decision=_decide(gain, p_positive, p_worthwhile, min_gain, needed),
+        decision=_decide(paired.gain, p_positive, p_worthwhile, min_gain, needed),
         sentence="",
     )
     return comparison.model_copy(update={"sentence": _sentence(metric, comparison, min_gain)})
+
+
+@dataclass(frozen=True)
+class PairedGain:
+    """How much better one side is than the other on the same examples (see `Metric.gain`).
+
+    Attributes:
+        gain: As measured.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        resampled: The gain in each resample that defines the metric.
+    """
+
+    gain: float
+    low: float
+    high: float
+    resampled: Array
+
+
+def paired_gain(
+    task: Task, targets: Array, before: Array, after: Array, *, groups: Array | None, seed: int
+) -> PairedGain:
+    """The gain of `after` on `before`, with a paired bootstrap; arguments as for `compare`."""
+    metric = check_metric(task)
+    sides = (as_repeats(before), as_repeats(after))
+    values = [float(np.mean([metric.function(targets, one, task) for one in side])) for side in sides]
+    gain = float(metric.gain(*values))
+    resampled = _resampled_gains(metric, task, targets, sides, groups, seed)
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return PairedGain(gain, min(float(low), gain), max(float(high), gain), resampled)
 
 
 def _resampled_gains(
@@ -108,16 +137,16 @@ def _resampled_gains(
         if metric.share:
             differences, groups = _with_one_win_each(differences, groups)
         means = bootstrap_mean(differences, resamples=_RESAMPLES, groups=groups, seed=seed)
-        return _sign(metric) * means * (len(differences) / len(targets))
+        return np.asarray(metric.gain(0.0, means * (len(differences) / len(targets))))
 
     def statistic(weights: Array) -> Array:
         leading, challenging = (
             np.mean([metric.weighted(targets, one, task, weights) for one in side], axis=0) for side in sides
         )
-        return np.asarray(challenging - leading)
+        return np.asarray(metric.gain(leading, challenging))
 
     gains = bootstrap(statistic, len(targets), resamples=_RESAMPLES, groups=groups, seed=seed)
-    return _sign(metric) * gains[np.isfinite(gains)]
+    return gains[np.isfinite(gains)]
 
 
 def _with_one_win_each(differences: Array, groups: Array | None) -> tuple[Array, Array | None]:
@@ -130,10 +159,6 @@ def _with_one_win_each(differences: Array, groups: Array | None) -> tuple[Array,
     return np.concatenate([differences, [1.0, -1.0]]), groups
 
 
-def _sign(metric: Metric) -> float:
-    return 1.0 if metric.greater_is_better else -1.0
-
-
 def _decide(
     gain: float, p_positive: float, p_worthwhile: float, min_gain: float, needed: float
 ) -> Literal["replaces", "kept out", "eliminated"]:
@@ -143,16 +168,9 @@ def _decide(
 
 
 def _sentence(metric: Metric, comparison: Comparison, min_gain: float) -> str:
-    name = metric.name.replace("_", " ")
-    size = _amount(metric, abs(comparison.gain))
-    interval = f"[{_bare(metric, comparison.low)}, {_bare(metric, comparison.high)}]"
-    if size == _amount(metric, 0.0):
-        change = f"{comparison.challenger} equals {comparison.leader} in {name} {interval}"
-    else:
-        verb = "gains" if comparison.gain > 0 else "loses"
-        change = f"{comparison.challenger} {verb} {size} of {name} {interval} on {comparison.leader}"
+    change = _change(metric, comparison)
     chance = f"the chance that it is better at all is {_percent(comparison.p_positive)}"
-    worthwhile = f"the chance of a gain of {_amount(metric, min_gain)} is {_percent(comparison.p_worthwhile)}"
+    worthwhile = f"the chance of a gain of {amount(metric, min_gain)} is {_percent(comparison.p_worthwhile)}"
     if comparison.decision == "replaces" and comparison.p_positive >= PROVEN:
         return f"{change}; {chance}: it takes the lead."
     if comparison.decision == "replaces":
@@ -162,13 +180,32 @@ def _sentence(metric: Metric, comparison: Comparison, min_gain: float) -> str:
     return f"{change}; {chance}, and {worthwhile}: not enough to take the lead."
 
 
-def _amount(metric: Metric, value: float) -> str:
-    return f"{_bare(metric, value)} points" if metric.share else _bare(metric, value)
+def _change(metric: Metric, comparison: Comparison) -> str:
+    name, size = metric.name.replace("_", " "), amount(metric, abs(comparison.gain))
+    leader, challenger, shown = comparison.leader, comparison.challenger, interval(metric, comparison)
+    if size == amount(metric, 0.0):
+        return f"{challenger} equals {leader} in {name} {shown}"
+    is_better = comparison.gain > 0
+    if metric.relative:
+        return f"{challenger} {'lowers' if is_better else 'raises'} {name} by {size} {shown} against {leader}"
+    return f"{challenger} {'gains' if is_better else 'loses'} {size} of {name} {shown} on {leader}"
 
 
-def _bare(metric: Metric, value: float) -> str:
+def amount(metric: Metric, gain: float) -> str:
+    """A gain in words: in points, per cent, or the metric's own unit."""
+    unit = " points" if metric.share else " %" if metric.relative else ""
+    return _bare(metric, gain) + unit
+
+
+def interval(metric: Metric, found: Comparison | PairedGain) -> str:
+    """The ends of a gain's interval in brackets, in the unit that `amount` names."""
+    return f"[{_bare(metric, found.low)}, {_bare(metric, found.high)}]"
+
+
+def _bare(metric: Metric, gain: float) -> str:
     # Adding zero turns a rounded -0.0 into 0.0.
-    return f"{round(100 * value, 1) + 0.0:.1f}" if metric.share else f"{value + 0.0:.3g}"
+    in_hundredths = metric.share or metric.relative
+    return f"{round(100 * gain, 1) + 0.0:.1f}" if in_hundredths else f"{gain + 0.0:.3g}"
 
 
 def _percent(probability: float) -> str:

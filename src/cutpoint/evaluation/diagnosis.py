@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.intervals import as_repeats
 from cutpoint.evaluation.metrics import METRICS, check_metric
-from cutpoint.types import EpochRecord, Finding, Score, Task
+from cutpoint.types import IGNORED, EpochRecord, Finding, Score, Task
 
 Array = NDArray[Any]
 Curve = Sequence[EpochRecord]
@@ -62,7 +62,7 @@ _NO_TRANSFER = (
 
 
 def diagnose(
-    curves: Sequence[Curve], *, train: Score | None, validation: Score | None, chance: float
+    curves: Sequence[Curve], *, train: Score | None, validation: Score | None, chance: float | None
 ) -> list[Finding]:
     """Everything that one trial's curves and scores show.
 
@@ -70,7 +70,7 @@ def diagnose(
         curves: One for each fit (fold); may be empty, as for an exact head.
         train: Score on the training rows, where it was taken.
         validation: Score on rows that the fit did not see.
-        chance: What a constant answer scores: `chance_score`.
+        chance: What a constant answer scores, `chance_score`; None where there is no such answer.
     """
     findings = diagnose_curves(curves)
     if train is not None and validation is not None:
@@ -90,14 +90,16 @@ def diagnose_curves(curves: Sequence[Curve]) -> list[Finding]:
     return findings
 
 
-def diagnose_scores(train: Score, validation: Score, *, chance: float) -> list[Finding]:
-    """Overfitting (variance), or underfitting (bias)."""
+def diagnose_scores(train: Score, validation: Score, *, chance: float | None) -> list[Finding]:
+    """Overfitting (variance), or underfitting (bias), which only a constant answer's score shows."""
     evidence = f"{train.metric}: training {train.value:.3g}, validation {validation.value:.3g}"
     metric = METRICS[train.metric]
     sign = 1.0 if metric.greater_is_better else -1.0
     if sign * (train.value - validation.value) >= _widest_gap(train):
         text = "Overfitting: the fit knows its training examples much better than new ones."
         return [_warning("overfitting", text, evidence, _FREEZE_MORE)]
+    if chance is None:
+        return []
     skill = (train.value - chance) / (1 - chance) if metric.greater_is_better else 1 - train.value / chance
     if skill < LEAST_SKILL:
         text = "Underfitting: even the training examples are not learned well."
@@ -106,12 +108,20 @@ def diagnose_scores(train: Score, validation: Score, *, chance: float) -> list[F
     return []
 
 
-def chance_score(task: Task, targets: Array) -> float:
-    """The metric of the best constant answer: class shares, label shares, or the mean.
+def chance_score(task: Task, targets: Array) -> float | None:
+    """The metric of the best constant answer: class shares, label shares, the mean, or the commonest tag.
+
+    None for language: which answer is constant there, and what it scores, the tokenizer decides.
 
     Raises:
         DataError: The metric is not defined on these targets.
     """
+    if task.kind == "language":
+        return None
+    if task.kind == "tagging":
+        is_word = targets != IGNORED
+        commonest = np.bincount(targets[is_word], minlength=task.outputs).argmax()
+        return check_metric(task).function(targets, np.where(is_word, commonest, -1), task)
     if task.is_classification:
         constant = np.bincount(targets, minlength=task.outputs) / len(targets)
     else:
@@ -271,6 +281,8 @@ def _validation_losses(curve: Curve) -> Array | None:
 def _widest_gap(train: Score) -> float:
     if train.metric == "log_loss":
         return LOG_LOSS_GAP
+    if train.metric == "perplexity":
+        return train.value * math.expm1(LOG_LOSS_GAP)
     return GAP if METRICS[train.metric].greater_is_better else ERROR_GAP * train.value
 
 

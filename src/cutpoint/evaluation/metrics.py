@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.errors import DataError
-from cutpoint.types import Task, TaskKind
+from cutpoint.evaluation.entities import bio_tags, entity_counts
+from cutpoint.types import IGNORED, Task, TaskKind
 
 Array = NDArray[Any]
 
@@ -22,6 +23,8 @@ _SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 _CLASSES: tuple[TaskKind, ...] = ("binary", "multiclass")
 _LABELS: tuple[TaskKind, ...] = ("binary", "multiclass", "multilabel")
 _VALUES: tuple[TaskKind, ...] = ("regression",)
+_TAGS: tuple[TaskKind, ...] = ("tagging",)
+_TOKENS: tuple[TaskKind, ...] = ("language",)
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,14 @@ class Metric:
     Attributes:
         name: How the user calls it.
         kinds: Kinds of task that it can judge.
-        weighted: (targets, predictions (N, outputs), task, weights (B, N)) → (B,) float64; NaN where a
-            resample does not define it.
+        weighted: (targets, predictions, task, weights (B, N)) → (B,) float64; NaN where a resample does not
+            define it. Predictions are (N, outputs); for tagging (N, longest) tag numbers, -1 where there is none;
+            for language (N, 3): summed negative log-likelihood in nats, tokens, and tokens predicted right.
         per_example: (targets, predictions, task) → (N,) whose mean is the metric, where there is such.
         greater_is_better: False for errors and losses.
         share: Lies between 0 and 1 and is best at 1, so that differences are told in points of a hundred.
+        relative: Gains are shares of the value before: it runs over magnitudes, and half a point means nothing
+            at 3 and at 3 000 alike.
     """
 
     name: str
@@ -44,9 +50,15 @@ class Metric:
     per_example: Callable[[Array, Array, Task], Array] | None = None
     greater_is_better: bool = True
     share: bool = True
+    relative: bool = False
+
+    def gain(self, before: Any, after: Any) -> Any:
+        """How much better `after` is, numbers or arrays: the difference, or its share of `before`."""
+        change = after - before if self.greater_is_better else before - after
+        return change / before if self.relative else change
 
     def function(self, targets: Array, predictions: Array, task: Task) -> float:
-        """The metric of predictions (N, outputs).
+        """The metric of predictions as `weighted` takes them.
 
         Raises:
             DataError: The targets do not define it, such as one class alone for `roc_auc`.
@@ -54,7 +66,8 @@ class Metric:
         value = float(self.weighted(targets, predictions, task, np.ones((1, len(targets))))[0])
         if np.isnan(value):
             raise DataError(
-                f"{self.name} is not defined on these {len(targets)} examples: their targets do not vary.",
+                f"{self.name} is not defined on these {len(targets)} examples: their targets do not vary, or "
+                "there are none.",
                 f"Judge on more examples, or by another metric: {', '.join(metrics_for(task.kind))}.",
             )
         return value
@@ -69,7 +82,7 @@ def check_metric(task: Task) -> Metric:
     """The task's metric.
 
     Raises:
-        DataError: An unknown metric, or one that cannot judge this kind of task.
+        DataError: An unknown metric, or one that cannot judge this kind of task or these tags.
     """
     metric = METRICS.get(task.metric)
     hint = f"Choose one of: {', '.join(metrics_for(task.kind))}."
@@ -77,6 +90,8 @@ def check_metric(task: Task) -> Metric:
         raise DataError(f"There is no metric called {task.metric!r}.", hint)
     if task.kind not in metric.kinds:
         raise DataError(f"The metric {metric.name!r} cannot judge a {task.kind} task.", hint)
+    if metric.name == "entity_f1":
+        bio_tags(task.labels)
     return metric
 
 
@@ -196,16 +211,13 @@ def _r2(targets: Array, predictions: Array, task: Task, weights: Array) -> Array
 
 
 def _spearman(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
-    """Constant predictions order nothing: 0. Constant targets leave it undefined."""
     total = weights.sum(axis=1, keepdims=True)
     first, second = (_centred_ranks(values, weights) for values in (targets, predictions[:, 0]))
     products = [
         (weights * one * other).sum(axis=1) / total[:, 0]
         for one, other in ((first, second), (first, first), (second, second))
     ]
-    together, first_spread, second_spread = products
-    correlation = _divide(together, np.sqrt(first_spread * second_spread))
-    return np.where((first_spread > 0) & (second_spread <= 0), 0.0, correlation)
+    return _correlation(*products)
 
 
 def _centred_ranks(values: Array, weights: Array) -> Array:
@@ -217,6 +229,47 @@ def _centred_ranks(values: Array, weights: Array) -> Array:
     return np.asarray(
         ranks - (weights * ranks).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
     )
+
+
+def _pearson(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
+    first, second = (
+        values.astype(np.float64) - values.mean(dtype=np.float64) for values in (targets, predictions[:, 0])
+    )
+    columns = (first, second, first * second, first**2, second**2)
+    shares = weights @ np.stack(columns, axis=1) / weights.sum(axis=1, keepdims=True)
+    one, other, together, one_square, other_square = shares.T
+    return _correlation(together - one * other, one_square - one**2, other_square - other**2)
+
+
+def _correlation(together: Array, first_spread: Array, second_spread: Array) -> Array:
+    """Of targets and predictions. Constant predictions order nothing: 0. Constant targets leave it undefined."""
+    correlation = _divide(together, np.sqrt(np.maximum(first_spread * second_spread, 0)))
+    return np.where((first_spread > 0) & (second_spread <= 0), 0.0, correlation)
+
+
+# ----------------------------------------------------------------------------------------- words and tokens
+
+
+def _entity_f1(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
+    found, present, predicted = (weights @ entity_counts(targets, predictions, task.labels)).T
+    return _divide(2 * found, present + predicted)
+
+
+def _token_accuracy(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
+    """Over words, not over sentences: a long sentence counts for more."""
+    is_word = targets != IGNORED
+    right = ((predictions == targets) & is_word).sum(axis=1)
+    return _divide(weights @ right, weights @ is_word.sum(axis=1))
+
+
+def _perplexity(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
+    losses, tokens = (weights @ predictions[:, :2].astype(np.float64)).T
+    return np.asarray(np.exp(_divide(losses, tokens)))
+
+
+def _next_token_accuracy(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
+    tokens, right = (weights @ predictions[:, 1:].astype(np.float64)).T
+    return _divide(right, tokens)
 
 
 # ------------------------------------------------------------------------------------------------- helpers
@@ -249,5 +302,10 @@ METRICS: dict[str, Metric] = {
         Metric("mae", _VALUES, _mean(_absolute_errors), _absolute_errors, False, share=False),
         Metric("rmse", _VALUES, _rmse, greater_is_better=False, share=False),
         Metric("spearman", _VALUES, _spearman, share=False),
+        Metric("pearson", _VALUES, _pearson, share=False),
+        Metric("entity_f1", _TAGS, _entity_f1),
+        Metric("token_accuracy", _TAGS, _token_accuracy),
+        Metric("perplexity", _TOKENS, _perplexity, greater_is_better=False, share=False, relative=True),
+        Metric("next_token_accuracy", _TOKENS, _next_token_accuracy),
     )
 }

@@ -181,6 +181,9 @@ def test_a_preprocessing_that_cannot_be_reproduced_is_refused(tmp_path: Path) ->
         from_transformers(tmp_path)
 
 
-def test_a_language_model_is_not_an_image_backbone(shared: Path) -> None:
-    with pytest.raises(BackboneError):
-        load_backbone(str(shared / "weights" / "stories260k"))
+def test_an_image_model_reads_no_text(tmp_path: Path) -> None:
+    _save(tmp_path, _vit)
+    with pytest.raises(BackboneError, match="reads no text"):
+        from_transformers(tmp_path, readout="words")
+    with pytest.raises(BackboneError, match="The data are texts"):
+        load_backbone(str(tmp_path), modality="text")

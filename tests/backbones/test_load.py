@@ -22,9 +22,10 @@ import_torchvision()  # before the tests' own imports of timm
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cutpoint.backbones import from_timm, from_transformers
+    from cutpoint.backbones import from_timm
+    from cutpoint.backbones.from_transformers import loading
 
-    for room in (hub, table, from_timm, from_transformers):
+    for room in (hub, table, from_timm, loading):
         monkeypatch.setattr(room, "network_allowed", lambda: False)
         if hasattr(room, "is_cached"):
             monkeypatch.setattr(room, "is_cached", lambda _: False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import nn
 
@@ -12,11 +13,25 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.backbones.table import AUTO, BUILTIN_NAMES, automatic_backbone, known_backbones
 from cutpoint.errors import ArtifactError, BackboneError
-from cutpoint.types import BackboneReference
+from cutpoint.types import BackboneReference, Modality, Preprocessing, Readout, TextPreprocessing
+
+_READ: dict[Modality, tuple[str, ...]] = {
+    "image": ("image", "statistics"),
+    "text": ("text", "tfidf"),
+    "features": ("vector",),
+}
+"""Kinds of preprocessing that take each kind of data."""
+_WORDS: dict[Modality, str] = {"image": "images", "text": "texts", "features": "rows of numbers"}
 
 
 def load_backbone(
-    spec: str | Path | nn.Module | Backbone, *, image_size: int | None = None, path: str | Path | None = None
+    spec: str | Path | nn.Module | Backbone,
+    *,
+    image_size: int | None = None,
+    readout: Readout = "pooled",
+    max_length: int | None = None,
+    path: str | Path | None = None,
+    modality: Modality | None = None,
 ) -> Backbone:
     """Load a backbone.
 
@@ -24,33 +39,49 @@ def load_backbone(
         spec: A hub name ("mobilenetv2_100.ra_in1k", "timm:…", "hf:owner/model"), "builtin:glyphs", "auto" for
             the smallest one of the table that can be had, a local folder, or a Backbone, returned as it is.
         image_size: Pixels in place of the backbone's own input size.
+        readout: What a model of texts puts out: a row a text, a row a word, or the next token's logits.
+        max_length: Tokens in place of a text model's own limit.
         path: A local folder to read instead of what `spec` says.
+        modality: What the data are: "auto" chooses for it (images if None), another kind of backbone is refused.
 
     Raises:
-        BackboneError: The backbone is unknown, cannot be reached or cannot be read; the hint says what can.
+        BackboneError: The backbone is unknown, cannot be reached or read, or is made for other data; the hint
+            says what can be done.
     """
-    if isinstance(spec, Backbone):
-        return spec
     if isinstance(spec, nn.Module):
         raise BackboneError(
             "A module of your own comes without preprocessing.",
             "wrap it: cutpoint.backbones.from_module.from_module(module, preprocessing=…)",
         )
-    folder = Path(path if path is not None else spec)
-    if path is not None or folder.is_dir():
-        return _load_folder(folder, image_size)
-    return _load_name(automatic_backbone() if spec == AUTO else str(spec), image_size)
+    if isinstance(spec, Backbone):
+        backbone = spec
+    else:
+        options = _Options(image_size, readout, max_length)
+        folder = Path(path if path is not None else spec)
+        if path is not None or folder.is_dir():
+            backbone = _load_folder(folder, options)
+        else:
+            name = automatic_backbone(modality or "image", readout) if spec == AUTO else str(spec)
+            backbone = _load_name(name, options)
+    if modality is not None:
+        _check_modality(backbone, modality)
+    return backbone
 
 
-def load_reference(reference: BackboneReference, path: str | Path | None = None) -> Backbone:
+def load_reference(
+    reference: BackboneReference,
+    path: str | Path | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> Backbone:
     """Load the backbone that a saved model or run refers to, and prove that it is the same one.
 
     Args:
         reference: What was written down.
         path: Where the backbone's folder lies now, if it moved.
+        preprocessing: What was written down beside it, whose tokenizer is compared too.
 
     Raises:
-        ArtifactError: The folder moved, or the weights found there are other ones.
+        ArtifactError: The folder moved, or the weights or the tokenizer found there are other ones.
         BackboneError: What was found cannot be read.
     """
     if reference.kind in ("module", "none"):
@@ -64,7 +95,13 @@ def load_reference(reference: BackboneReference, path: str | Path | None = None)
             f"The backbone {reference.name!r} is not at {place}.",
             "say where its folder lies now with --backbone-path FOLDER",
         )
-    backbone = load_backbone(reference.name, image_size=reference.image_size, path=place)
+    backbone = load_backbone(
+        reference.name,
+        image_size=reference.image_size,
+        readout=reference.readout,
+        max_length=reference.max_length,
+        path=place,
+    )
     if backbone.reference.digest != reference.digest:
         raise ArtifactError(
             f"The backbone {reference.name!r} has other weights than the one used before: digest "
@@ -73,12 +110,51 @@ def load_reference(reference: BackboneReference, path: str | Path | None = None)
             if reference.kind == "builtin"
             else "point --backbone-path at the folder with the original weights",
         )
+    _check_tokenizer(backbone, preprocessing)
     return backbone
 
 
-def _load_name(name: str, image_size: int | None) -> Backbone:
+class _Options(NamedTuple):
+    """What is asked for in place of a backbone's own choice."""
+
+    image_size: int | None
+    readout: Readout
+    max_length: int | None
+
+    def refuse_for_texts(self, name: str) -> None:
+        """Raises BackboneError if an option is meant for texts, which this backbone does not read."""
+        if self.readout != "pooled" or self.max_length is not None:
+            raise BackboneError(
+                f"{name} reads no texts.",
+                "name an encoder or a language model: a folder, or hf:OWNER/MODEL of the Hugging Face hub",
+            )
+
+
+def _check_modality(backbone: Backbone, modality: Modality) -> None:
+    if backbone.preprocessing.kind not in _READ[modality]:
+        reads = next(name for name, kinds in _READ.items() if backbone.preprocessing.kind in kinds)
+        raise BackboneError(
+            f"The data are {_WORDS[modality]}, and {backbone.name} reads {_WORDS[reads]}.",
+            f"choose a backbone for {_WORDS[modality]}; `cutpoint list backbones` shows some",
+        )
+
+
+def _check_tokenizer(backbone: Backbone, expected: Preprocessing | None) -> None:
+    found = backbone.preprocessing
+    if not (isinstance(found, TextPreprocessing) and isinstance(expected, TextPreprocessing)):
+        return
+    if found.tokenizer_digest != expected.tokenizer_digest:
+        raise ArtifactError(
+            f"The backbone {backbone.name!r} has another tokenizer than the one used before: digest "
+            f"{found.tokenizer_digest} found, {expected.tokenizer_digest} expected.",
+            "point --backbone-path at the folder with the original tokenizer files",
+        )
+
+
+def _load_name(name: str, options: _Options) -> Backbone:
     if name.startswith("builtin:"):
-        if image_size is not None:
+        options.refuse_for_texts(name)
+        if options.image_size is not None:
             raise BackboneError(
                 f"{name} takes one input size only.", "leave the image size out for this backbone"
             )
@@ -86,11 +162,12 @@ def _load_name(name: str, image_size: int | None) -> Backbone:
     if name.startswith("hf:"):
         from cutpoint.backbones.from_transformers import from_transformers
 
-        return from_transformers(name, image_size=image_size)
+        return from_transformers(name, **options._asdict())
     from cutpoint.backbones.from_timm import from_timm, known_to_timm
 
     if known_to_timm(name):
-        return from_timm(name, image_size=image_size)
+        options.refuse_for_texts(name)
+        return from_timm(name, image_size=options.image_size)
     raise _unknown(name)
 
 
@@ -110,16 +187,17 @@ def _unknown(name: str) -> BackboneError:
     )
 
 
-def _load_folder(folder: Path, image_size: int | None) -> Backbone:
+def _load_folder(folder: Path, options: _Options) -> Backbone:
     configuration = _configuration(folder)
     if "architecture" in configuration:
         from cutpoint.backbones.from_timm import from_timm
 
-        return from_timm(folder, image_size=image_size)
+        options.refuse_for_texts(str(folder))
+        return from_timm(folder, image_size=options.image_size)
     if "model_type" in configuration:
         from cutpoint.backbones.from_transformers import from_transformers
 
-        return from_transformers(folder, image_size=image_size)
+        return from_transformers(folder, **options._asdict())
     raise BackboneError(
         f"{folder / 'config.json'} names neither a timm architecture nor a transformers model_type.",
         "a backbone folder holds config.json and model.safetensors, as timm or transformers write them",

@@ -87,7 +87,7 @@ def blocks_from_groups(
     finish = calls.finish
     blocks: list[Block] = []
     for number, (root, group) in enumerate(groups):
-        found = _maximal_parts(module.get_submodule(root), set(group), calls, root)
+        found = maximal_parts(module.get_submodule(root), set(group), calls, root)
         parts = sorted(found, key=lambda part: finish.get(part, -1))
         together = number == 0 or len({name.split(".")[0] for name in group}) == 1
         for members in [parts] if together else _split(module, parts):
@@ -122,7 +122,7 @@ def at_or_below(name: str, member: str) -> bool:
     return name == member or name.startswith(f"{member}.")
 
 
-def _maximal_parts(module: nn.Module, group: set[str], calls: Calls, path: str = "") -> list[str]:
+def maximal_parts(module: nn.Module, group: set[str], calls: Calls, path: str = "") -> list[str]:
     """The largest submodules that ran, and the bare parameters, that lie wholly in the group."""
     parts: list[str] = []
     prefix = f"{path}." if path else ""
@@ -132,7 +132,7 @@ def _maximal_parts(module: nn.Module, group: set[str], calls: Calls, path: str =
     parts += [prefix + name for name, _ in module.named_parameters(recurse=False) if prefix + name in group]
     for name, child in module.named_children():
         if any(at_or_below(parameter, prefix + name) for parameter in group):
-            parts += _maximal_parts(child, group, calls, prefix + name)
+            parts += maximal_parts(child, group, calls, prefix + name)
     return parts
 
 

@@ -11,7 +11,8 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from cutpoint.backbones.hub import is_cached, network_allowed
-from cutpoint.types import Record
+from cutpoint.errors import BackboneError
+from cutpoint.types import Modality, Readout, Record
 
 AUTO = "auto"
 GLYPHS = "builtin:glyphs"
@@ -23,6 +24,8 @@ class KnownBackbone(Record):
 
     name: str
     kind: Literal["vision", "language", "audio"]
+    causal: bool = False
+    """Whether it predicts the next token: a language model, no encoder."""
     family: str
     parameters_million: float
     top1: float | None
@@ -31,7 +34,7 @@ class KnownBackbone(Record):
     licence: str
     trained_on: str
     loads: str | None
-    """What `load_backbone` takes; None for a kind of data that this version does not train on."""
+    """What `load_backbone` takes; None where this version does not load it."""
 
 
 @functools.cache
@@ -49,12 +52,29 @@ def reachable(name: str) -> bool:
     return repository is not None and (is_cached(repository) or network_allowed())
 
 
-def automatic_backbone() -> str:
-    """The smallest reachable backbone of the table that was trained on photographs, else builtin:glyphs."""
+def automatic_backbone(modality: Modality = "image", readout: Readout = "pooled") -> str:
+    """The smallest reachable backbone of the table that fits the data.
+
+    Args:
+        modality: What the data are. For images builtin:glyphs where nothing trained on photographs is reachable.
+        readout: What is needed of a model of texts: an encoder, or for "language" a causal language model.
+
+    Raises:
+        BackboneError: No model of texts can be reached; none is embedded.
+    """
+    wanted = ("vision" if modality == "image" else "language", readout == "language")
     for row in sorted(known_backbones(), key=lambda row: row.parameters_million):
-        if row.kind == "vision" and row.loads and row.loads not in BUILTIN_NAMES and reachable(row.loads):
+        if (row.kind, row.causal) != wanted or row.loads in BUILTIN_NAMES:
+            continue
+        if row.loads and reachable(row.loads):
             return row.loads
-    return GLYPHS
+    if modality == "image":
+        return GLYPHS
+    sought = "causal language model" if readout == "language" else "text encoder"
+    raise BackboneError(
+        f"No {sought} of the table is in the local cache, and none can be downloaded.",
+        "name a folder that holds one: --backbone FOLDER, with config.json, model.safetensors and tokenizer.json",
+    )
 
 
 def _repository(name: str) -> str | None:

@@ -1,12 +1,9 @@
-"""Backbones from transformers, by hub name or from a folder that save_pretrained wrote."""
+"""Image models of transformers as backbones."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +13,14 @@ from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.digest import weights_digest
-from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
+from cutpoint.backbones.from_transformers.blocks import image_groups
+from cutpoint.backbones.from_transformers.loading import Place, first_line, load_weights, refuse_misfits
 from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import Calls, blocks_from_groups, watch_calls
 from cutpoint.backbones.preprocessing import normalise, prepare
-from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
-from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
+from cutpoint.types import BackboneReference, ImagePreprocessing
 
-_PREFIX = "hf:"
 _HEADS = ("classifier", "cls_classifier", "distillation_classifier", "head", "decoder", "mask_token")
 """First parts of the names of weights that serve another task: left out knowingly."""
 _INTERPOLATION = {
@@ -40,28 +36,20 @@ _TRIAL_SIZES = ((61, 40), (301, 229), (226, 311), (448, 448))
 _TOLERANCE = 1e-5
 
 
-def from_transformers(name_or_folder: str | Path, *, image_size: int | None = None) -> Backbone:
-    """Load an image model of transformers as a backbone.
+def image_backbone(place: Place, *, image_size: int | None = None) -> Backbone:
+    """An image model as a backbone.
 
     Features are the trained pooler's output, or else the class token, or else the mean over space.
 
     Args:
-        name_or_folder: A hub name ("google/vit-base-patch16-224", with or without "hf:" in front), or a
-            folder that holds config.json, model.safetensors and preprocessor_config.json.
+        place: Where it lies.
         image_size: Pixels in place of the backbone's own input size; the resize scales with it.
 
     Raises:
-        BackboneError: Unknown name, no network, a damaged folder, not an image model, or a preprocessing that
-            cannot be reproduced exactly.
+        BackboneError: A damaged folder, or a preprocessing that cannot be reproduced exactly.
     """
-    import_torchvision()
-    folder = Path(name_or_folder)
-    local = (folder / "config.json").is_file()
-    name = str(folder.resolve()) if local else str(name_or_folder).removeprefix(_PREFIX)
-    if not local and not is_cached(name) and not network_allowed():
-        raise unreachable(f"{_PREFIX}{name}")
-    encoder, untrained = _load_encoder(name, local)
-    processor = _load_processor(name, local)
+    encoder, untrained = _load_encoder(place)
+    processor = _load_processor(place)
     own = _preprocessing(processor)
     _check_preprocessing(own, processor)
     preprocessing = _scaled(own, image_size)
@@ -70,59 +58,29 @@ def from_transformers(name_or_folder: str | Path, *, image_size: int | None = No
     return Backbone(
         reference=BackboneReference(
             kind="transformers",
-            name=folder.resolve().name if local else f"{_PREFIX}{name}",
-            path=name if local else None,
+            name=place.called,
+            path=place.path,
             image_size=image_size,
             digest=weights_digest(module),
         ),
         module=module,
-        blocks=blocks_from_groups(module, _groups(module), calls),
+        blocks=blocks_from_groups(module, image_groups(module), calls),
         inputs=ImageInputs(preprocessing),
         width=int(calls.output.shape[1]),
-        provenance=Provenance(source=None if local else f"https://huggingface.co/{name}"),
+        provenance=place.provenance,
         rebuild=partial(_rebuild, encoder.config, without_pooler=untrained, any_size=image_size is not None),
     )
 
 
-def _load_encoder(name: str, local: bool) -> tuple[Any, bool]:
+def _load_encoder(place: Place) -> tuple[Any, bool]:
     """The network, and whether it has a pooler without trained weights."""
     from transformers import AutoModel
 
-    try:
-        with _quiet():
-            model, report = AutoModel.from_pretrained(
-                name,
-                dtype=torch.float32,
-                output_loading_info=True,
-                local_files_only=local or not network_allowed(),
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _not_loaded(name, local, error) from error
+    model, report = load_weights(place, AutoModel)
     missing = [key for key in report["missing_keys"] if "pooler" not in key.split(".")]
     unexpected = [key for key in report["unexpected_keys"] if not set(key.split(".")[:2]) & set(_HEADS)]
-    if missing or unexpected or report["mismatched_keys"]:
-        raise BackboneError(
-            f"The weights of {name} do not fit its config.json: missing {missing[:5]}, unexpected "
-            f"{unexpected[:5]}, of another shape {list(report['mismatched_keys'])[:5]}.",
-            "fetch config.json and model.safetensors again, from one place",
-        )
+    refuse_misfits(place, missing, unexpected, report["mismatched_keys"])
     return _image_tower(model), len(missing) < len(report["missing_keys"])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no report of left-out heads from transformers: ours is the error below."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _image_tower(model: Any) -> Any:
@@ -130,31 +88,18 @@ def _image_tower(model: Any) -> Any:
     return getattr(model, "vision_model", model)
 
 
-def _load_processor(name: str, local: bool) -> Any:
+def _load_processor(place: Place) -> Any:
     from transformers import AutoImageProcessor
 
     try:
         return AutoImageProcessor.from_pretrained(
-            name, backend="pil", local_files_only=local or not network_allowed()
+            place.name, backend="pil", local_files_only=place.files_only
         )
     except (OSError, ValueError) as error:
         raise BackboneError(
-            f"{name} comes without a readable image processor: {_first_line(error)}",
+            f"{place.name} comes without a readable image processor: {first_line(error)}",
             "a folder needs preprocessor_config.json beside the weights (AutoImageProcessor…save_pretrained)",
         ) from error
-
-
-def _not_loaded(name: str, local: bool, error: Exception) -> BackboneError:
-    if not local and isinstance(error, OSError):
-        return unreachable(f"{_PREFIX}{name}", error)
-    return BackboneError(
-        f"transformers cannot load {name}: {_first_line(error)}",
-        "a folder needs config.json with a model_type that transformers knows, and model.safetensors",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 # ------------------------------------------------------------------------------------------------ network
@@ -223,37 +168,9 @@ def _run_once(module: nn.Module, preprocessing: ImagePreprocessing) -> Calls:
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise BackboneError(
             f"The network gives no features of images alone ({preprocessing.size[0]} × "
-            f"{preprocessing.size[1]} pixels): {_first_line(error)}",
+            f"{preprocessing.size[1]} pixels): {first_line(error)}",
             "choose an image model, and leave the image size out or choose one that it allows",
         ) from error
-
-
-def _groups(module: nn.Module) -> list[tuple[str, list[str]]]:
-    """Parameters by block: one for each entry of the lists of layers, one for each part beside them.
-
-    The outermost ModuleLists hold layers, or stages with layers of their own under "layers" or "blocks".
-    """
-    lists: list[str] = []
-    for path, child in module.named_modules():
-        inside = any(path.startswith(f"{outer}.") for outer in lists)
-        of_stage = path.rpartition(".")[2] in ("layers", "blocks")
-        outermost = isinstance(child, nn.ModuleList) and len(child) > 1 and not inside
-        if outermost or (isinstance(child, nn.ModuleList | nn.Sequential) and inside and of_stage):
-            lists.append(path)
-    groups: dict[str, list[str]] = {}
-    for name, _ in module.named_parameters():
-        groups.setdefault(_group_of(name, lists), []).append(name)
-    return list(groups.items())
-
-
-def _group_of(name: str, lists: list[str]) -> str:
-    """The shortest path above a parameter that holds no list: a list's entry, or a part beside the lists."""
-    parts = name.split(".")
-    for end in range(1, len(parts)):
-        path = ".".join(parts[:end])
-        if not any(outer == path or outer.startswith(f"{path}.") for outer in lists):
-            return path
-    return ""
 
 
 # ------------------------------------------------------------------------------------------ preprocessing

@@ -15,6 +15,7 @@ from torch import nn
 from cutpoint.artifacts import load_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
+from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.errors import DataError, RegimeError
@@ -26,14 +27,14 @@ from cutpoint.race.race import Entry, Race
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes import Regime, resolve_regimes
+from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
-from cutpoint.types import Dataset, Result, Score
+from cutpoint.types import Dataset, Readout, Result, Score, Task
 
 _MOST_NAMED = 10
 DEFAULT_OUT = "cutpoint-run"
-_LIBRARIES = ("cutpoint", "torch", "timm", "transformers", "numpy", "scikit-learn", "pillow")
+_LIBRARIES = ("cutpoint", "torch", "timm", "transformers", "peft", "numpy", "scikit-learn", "pillow")
 
 
 def fit(
@@ -48,6 +49,7 @@ def fit(
     min_gain: float = 0.005,
     cut: int | str | None = None,
     image_size: int | None = None,
+    max_length: int | None = None,
     input_column: str | None = None,
     target_column: str | None = None,
     task: str | None = None,
@@ -67,7 +69,8 @@ def fit(
     """Find the cheapest adapted model that is good enough, with the evidence.
 
     Args:
-        data: A folder of images by class, a CSV, TSV, Parquet or JSONL file, or inputs in memory with `targets`.
+        data: A folder of images or texts by class, a CSV, TSV, Parquet or JSONL file (or a folder with one for each
+            split) of images, texts, pairs, tagged words or chats, a text file, or inputs in memory with `targets`.
         targets: Labels or values of inputs in memory.
         backbones: Names, folders or `Backbone`s; "auto" is the smallest viable one that can be reached.
         regimes: "auto", "all", names, YAML files, or `Regime`s.
@@ -77,10 +80,11 @@ def fit(
         min_gain: Least gain for which a dearer regime is worth it, in units of the metric.
         cut: Where regimes that train above a cut are cut; None: where the every-layer probe proposes.
         image_size: Pixels in place of the backbone's own input size.
-        input_column: Column of paths, in tables.
+        max_length: Tokens at which texts are cut off, in place of the backbone's own limit.
+        input_column: Column of paths or texts, in tables; of pairs "first,second".
         target_column: Column of labels or values, in tables.
-        task: "binary", "multiclass", "multilabel" or "regression"; None: inferred.
-        metric: What is judged; None: accuracy, f1_micro or r2.
+        task: "binary", "multiclass", "multilabel", "regression", "tagging" or "language"; None: inferred.
+        metric: What is judged; None: accuracy, f1_micro, r2, entity_f1 or perplexity.
         group: A column, or a regular expression on names: no group stands on two sides of a split.
         test_fraction: Share held out for the test where the data have no test split.
         per_class: Training examples kept of each class.
@@ -101,7 +105,7 @@ def fit(
     """
     tune_allocator()
     watcher = watcher or Watcher()
-    chosen = resolve_regimes(regimes)
+    resolve_regimes(regimes)  # names that are wrong are told before the data are read
     budget_seconds = parse_budget(budget)
     folder = open_folder(Path(out))
     if not restart:
@@ -128,10 +132,12 @@ def fit(
         seed=seed,
         cut=cut,
         image_size=image_size,
+        max_length=max_length,
         threads=set_threads(threads),
         device=str(choose_device(device)),
     )
-    entries = _entries(dataset, backbones, chosen, image_size, is_auto=_is_automatic(regimes))
+    chosen = resolve_regimes(regimes, audience_of(dataset))
+    entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
     if restart:  # only now that nothing of what the user named turned out wrong
         folder.clear()
     race = Race(
@@ -238,10 +244,11 @@ def _entries(
     backbones: str | Backbone | Sequence[str | Backbone],
     regimes: Sequence[Regime],
     image_size: int | None,
+    max_length: int | None,
     *,
     is_auto: bool,
 ) -> list[Entry]:
-    """Backbones with what races on each; hand-made statistics join an automatic race as a cheap honest trial."""
+    """Backbones with what races on each; hand-made features join an automatic race as a cheap honest trial."""
     if dataset.modality == "features":
         heads = [regime for regime in regimes if regime.is_head_only]
         if not heads:
@@ -251,21 +258,47 @@ def _entries(
             )
         return [Entry(vector_backbone(dataset.inputs.shape[1]), heads)]  # type: ignore[union-attr]
     named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
-    entries = [Entry(load_backbone(each, image_size=image_size), regimes) for each in named]
-    if is_auto:
-        entries.append(Entry(statistics_backbone(), [_image_statistics()]))
+    options: dict[str, Any] = {"image_size": image_size}
+    if dataset.modality == "text":
+        options = {"readout": readout_for(dataset.task), "max_length": max_length}
+    entries = [Entry(load_backbone(each, modality=dataset.modality, **options), regimes) for each in named]
+    if is_auto and dataset.task.kind not in ("tagging", "language"):
+        entries.append(_hand_made(dataset))
     return entries
+
+
+def audience_of(dataset: Dataset) -> Audience:
+    """Which automatic regimes suit the data."""
+    return "language" if dataset.task.kind == "language" else dataset.modality
+
+
+def readout_for(task: Task) -> Readout:
+    """What a text backbone has to put out for a task."""
+    return {"tagging": "words", "language": "language"}.get(task.kind, "pooled")  # type: ignore[return-value]
+
+
+def _hand_made(dataset: Dataset) -> Entry:
+    """A cheap honest trial without any pretrained network: statistics of images, or term weights of texts."""
+    (probe,) = resolve_regimes("linear-probe")
+    if dataset.modality == "text":
+        name, summary = (
+            "tf-idf",
+            "A linear layer on the weights of words and pairs of words; no pretrained network.",
+        )
+        seen = np.concatenate([rows for split, rows in dataset.splits.items() if split != "test"])
+        backbone = tfidf_backbone([dataset.inputs[int(row)] for row in seen])
+    else:
+        name, summary = (
+            "image-statistics",
+            "A linear layer on hand-made statistics of the image; no pretrained network.",
+        )
+        backbone = statistics_backbone()
+    return Entry(backbone, [probe.model_copy(update={"name": name, "summary": summary})])
 
 
 def _is_automatic(regimes: str | Regime | Sequence[str | Regime]) -> bool:
     named = [regimes] if isinstance(regimes, (str, Regime)) else regimes
     return any(entry in ("auto", "all") for entry in named)
-
-
-def _image_statistics() -> Regime:
-    (probe,) = resolve_regimes("linear-probe")
-    summary = "A linear layer on hand-made statistics of the image; no pretrained network."
-    return probe.model_copy(update={"name": "image-statistics", "summary": summary})
 
 
 def _rows_of(dataset: Dataset, split: str | None) -> NDArray[np.int64]:

@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cutpoint.adapters import Adapter
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.inputs import prepare_input, to_inputs, use_channels_last
-from cutpoint.heads.modules import Head, predict_scores
-from cutpoint.types import Task
+from cutpoint.backbones.inputs import use_channels_last
+from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens
+from cutpoint.heads.modules import Head, predict_scores, scores_of
+from cutpoint.types import IGNORED, Task
 
 BATCH_SIZE = 32
 _READERS = 2
@@ -47,6 +49,7 @@ class Model:
         task: Labels and metric.
         regime: Name of the regime that trained it.
         cut: Blocks that stayed frozen: what the model shares with the pretrained backbone.
+        adapter: What is injected into the backbone in `network`, if anything.
         description: What the model card says beyond that (scores, data, versions).
     """
 
@@ -56,6 +59,7 @@ class Model:
     regime: str
     cut: int
     description: dict[str, Any] = field(default_factory=dict)
+    adapter: Adapter | None = None
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -66,77 +70,155 @@ class Model:
         return self.task.labels
 
     def predict(self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None) -> list[Any]:
-        """Labels by name (a list of names for multi-label), or values.
+        """Labels by name (a list of names for multi-label, a list of tags for the words of a sentence), values, or
+        what a language model writes on.
 
         Args:
-            inputs: Paths, PIL images or arrays; for models of plain features, rows (N, width).
+            inputs: Paths, PIL images or arrays; texts, `TextPair`s, `Words`, `Chat`s; for models of plain features,
+                rows (N, width).
             on_progress: Called with (done, total).
 
         Raises:
             DataError: An input cannot be read, naming it.
         """
+        if self.task.kind == "language":
+            return self.generate(inputs, on_progress=on_progress)
         return decide(self.task, self.predict_scores(inputs, on_progress=on_progress))
 
     def predict_proba(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
         """Probabilities (N, labels), columns in the order of `labels`.
 
         Raises:
-            TypeError: The model predicts values, not classes.
+            TypeError: The model predicts no classes.
         """
-        if self.task.kind == "regression":
-            raise TypeError("A regression model has no probabilities; use predict.")
+        if self.task.kind not in ("binary", "multiclass", "multilabel"):
+            raise TypeError(f"A model for {self.task.kind} has no class probabilities; use predict.")
         return self.predict_scores(inputs)
 
     def predict_scores(
         self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None
     ) -> NDArray[np.float32]:
-        """(N, outputs) probabilities or values."""
-        return self._run(inputs, lambda x: predict_scores(self.task, self.network(x)), on_progress)
+        """(N, outputs) probabilities or values · (N, most words) tag numbers, -1 behind the last word · for language
+        models (N, 3): see `cutpoint.heads.modules.scores_of`."""
+        return self._run(inputs, self._scores, on_progress)
 
     def embed(self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None) -> NDArray[np.float32]:
-        """Pooled features (N, width) under the head."""
+        """Pooled features (N, width) under the head; where words are read out, (N, most words, width).
+
+        Raises:
+            TypeError: A language model puts out no features.
+        """
+        if self.task.kind == "language":
+            raise TypeError("A language model puts out the next token, no features.")
         return self._run(inputs, self.network.backbone, on_progress)
+
+    def generate(
+        self, prompts: Sequence[Any], *, most_tokens: int = 64, on_progress: OnProgress | None = None
+    ) -> list[str]:
+        """The likeliest continuation of each prompt, token by token (greedy), up to the end that was trained.
+
+        Args:
+            prompts: str, or `Chat`s, whose next assistant turn is written.
+            most_tokens: Tokens written at most.
+            on_progress: Called with (done, total).
+
+        Raises:
+            TypeError: The model is no language model.
+        """
+        if self.task.kind != "language":
+            raise TypeError(f"A model for {self.task.kind} writes no text; use predict.")
+        texts = []
+        for done, prompt in enumerate(prompts, start=1):
+            texts.append(self._continue(prompt, most_tokens))
+            if on_progress:
+                on_progress(done, len(prompts))
+        return texts
+
+    def _continue(self, prompt: Any, most_tokens: int) -> str:
+        text: Any = self.backbone.inputs
+        ids = list(text.encode_prompt(prompt))
+        start, limit = len(ids), text.preprocessing.max_length
+        with torch.inference_mode():
+            while len(ids) < min(start + most_tokens, limit):
+                tokens = torch.zeros(1, ROWS, len(ids), dtype=torch.int64)
+                tokens[0, IDS], tokens[0, MARKS] = torch.tensor(ids), NO_MARK
+                logits = self.network(tokens.to(self.device))
+                ids.append(int(logits[0, -1].argmax()))
+                if ids[-1] in text.end_ids:
+                    break
+        written: str = text.decode(ids[start:])
+        return written
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.network.parameters(), torch.empty(0)).device
+
+    def _scores(self, batch: Tensor) -> Tensor:
+        logits = self.network(batch)
+        if self.task.kind == "language":
+            return scores_of(self.task, logits, next_tokens(batch, IGNORED))
+        scores = predict_scores(self.task, logits)
+        if self.task.kind == "tagging":
+            words = batch[:, MARKS].amax(1) + 1
+            behind = torch.arange(scores.shape[1], device=scores.device)[None] >= words[:, None]
+            scores = scores.masked_fill(behind, -1.0)
+        return scores
 
     def _run(
         self, inputs: Sequence[Any], function: Callable[[Tensor], Tensor], on_progress: OnProgress | None
     ) -> NDArray[np.float32]:
-        device = next(self.network.head.parameters()).device
-        outputs, done = [], 0
+        """The function of every input, in the inputs' order; rows of different length are padded with -1."""
+        outputs: dict[int, NDArray[np.float32]] = {}
         with torch.inference_mode():
-            for batch in self._batches(inputs):
-                outputs.append(
-                    function(to_inputs(self.backbone.preprocessing, batch.to(device))).float().cpu()
-                )
-                done += len(batch)
+            for rows, batch in self._batches(inputs):
+                found = function(self.backbone.inputs.to_network(batch.to(self.device))).float().cpu().numpy()
+                outputs.update(zip(rows, found, strict=True))
                 if on_progress:
-                    on_progress(done, len(inputs))
+                    on_progress(len(outputs), len(inputs))
         if not outputs:
             return np.zeros((0, self.task.outputs), dtype=np.float32)
-        return torch.cat(outputs).numpy()
+        longest = max(len(row) for row in outputs.values())
+        result = np.full((len(inputs), longest, *outputs[0].shape[1:]), -1.0, dtype=np.float32)
+        for row, values in outputs.items():
+            result[row, : len(values)] = values
+        return result
 
-    def _batches(self, inputs: Sequence[Any]) -> Iterator[Tensor]:
-        """Prepared batches; the next one is read while the network works on this one."""
+    def _batches(self, inputs: Sequence[Any]) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Numbers of the inputs and prepared batches; the next one is read while the network works on this one."""
+        own = self.backbone.inputs
+        if own.shape is None:  # texts are read at once, so that those of like length stand together
+            prepared = [own.prepare(text) for text in inputs]
+            order = sorted(range(len(inputs)), key=lambda row: prepared[row].shape[-1])
+            for chunk in _chunks(order):
+                yield chunk, own.collate([prepared[row] for row in chunk])
+            return
 
-        def read(start: int) -> Tensor:
-            chunk = [
-                prepare_input(self.backbone.preprocessing, x) for x in inputs[start : start + BATCH_SIZE]
-            ]
-            return torch.from_numpy(np.stack(chunk))
+        def read(chunk: Sequence[int]) -> Tensor:
+            return own.collate([own.prepare(inputs[row]) for row in chunk])
 
         with ThreadPoolExecutor(_READERS) as readers:
-            ahead: list[Any] = []
-            for start in range(0, len(inputs), BATCH_SIZE):
-                ahead.append(readers.submit(read, start))
+            ahead: list[tuple[Sequence[int], Any]] = []
+            for chunk in _chunks(range(len(inputs))):
+                ahead.append((chunk, readers.submit(read, chunk)))
                 if len(ahead) > _READERS:
-                    yield ahead.pop(0).result()
-            for batch in ahead:
-                yield batch.result()
+                    first, batch = ahead.pop(0)
+                    yield first, batch.result()
+            for chunk, batch in ahead:
+                yield chunk, batch.result()
+
+
+def _chunks(order: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(order), BATCH_SIZE):
+        yield order[start : start + BATCH_SIZE]
 
 
 def decide(task: Task, scores: NDArray[np.float32]) -> list[Any]:
-    """Turn scores (N, outputs) into label names, lists of label names (p ≥ 0.5), or values."""
+    """Turn scores (N, …) into label names, lists of label names (p ≥ 0.5), lists of tags, or values."""
     if task.kind == "regression":
         return [float(value) for value in scores[:, 0]]
     if task.kind == "multilabel":
         return [[task.labels[i] for i in np.flatnonzero(row >= 0.5)] for row in scores]
+    if task.kind == "tagging":
+        return [[task.labels[int(tag)] for tag in row if tag >= 0] for row in scores]
     return [task.labels[i] for i in scores.argmax(axis=1)] if len(scores) else []

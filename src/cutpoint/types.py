@@ -53,6 +53,13 @@ class Task(Record):
         """One label an example."""
         return self.kind in ("binary", "multiclass")
 
+    @property
+    def for_heads(self) -> Task:
+        """The question that a head answers for one row of features: of a sentence's tags, the tag of one word."""
+        if self.kind != "tagging":
+            return self
+        return Task(kind="multiclass", labels=self.labels, metric="f1_macro")
+
 
 IGNORED = -100
 """Stands in a row of targets where nothing is to be predicted (as in torch's cross-entropy)."""
@@ -176,9 +183,8 @@ class TextPreprocessing(Record):
     readout: Readout = "pooled"
     max_length: int
     """Tokens; what is longer is cut off at the end, and counted."""
-    pooling: Literal["mean", "first", "last", "pooler", "none"]
-    """How token states become a row: their mean, the first (class) token's, the last one's, or the trained
-    pooler's output."""
+    pooling: Literal["mean", "first", "last", "none"]
+    """How token states become a row: their mean, the first (class) token's, or the last one's."""
     normalised: bool = False
     """Whether the row is scaled to length 1, as some sentence encoders do."""
     template: Literal["none", "tokenizer", "fallback"] = "none"
@@ -397,6 +403,20 @@ class Mistake(Record):
     confidence: float
     thumbnail: str | None = None
     """A data URI (JPEG), where the input is an image."""
+    excerpt: str | None = None
+    """The beginning of the text, where the input is one."""
+
+
+class Sample(Record):
+    """What a language model writes after a prompt that it was not trained on."""
+
+    name: str
+    prompt: str
+    expected: str
+    before: str
+    """Written by the pretrained model."""
+    after: str
+    """Written by the model that ships."""
 
 
 class ConfusionMatrix(Record):
@@ -425,6 +445,7 @@ class Result(Record):
     test: Score | None = None
     confusion: ConfusionMatrix | None = None
     mistakes: tuple[Mistake, ...] = ()
+    samples: tuple[Sample, ...] = ()
     verdict: Verdict | None = None
     seconds: float = 0.0
     settings: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
     cutpoint.json       task, head, cut, regime, preprocessing, backbone (with digest), scores
     model.safetensors   the head and every backbone tensor that differs from the pretrained one
+    adapter/            where the regime injects one: a PEFT adapter
     README.md           the model card
 
 A probe therefore stores kilobytes, a partial fine-tune its top blocks. The folder is written beside its place and
@@ -10,6 +11,7 @@ moved there whole.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -22,17 +24,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cutpoint.adapters import Adapter, is_adapter_parameter, load_adapter, save_adapter
 from cutpoint.artifacts.card import model_card
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_reference
+from cutpoint.backbones.tfidf import from_preprocessing
 from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vector_backbone
 from cutpoint.errors import ArtifactError
-from cutpoint.heads.modules import Head, LinearHead, MLPHead
+from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.model import Model, Network
 from cutpoint.runtime import channels_last
-from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task
+from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task, TfidfPreprocessing
 
 FORMAT_VERSION = 1
+ADAPTER_FOLDER = "adapter"
 FACTS_FILE = "cutpoint.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
@@ -58,6 +63,7 @@ class ModelFacts(Record):
     backbone: BackboneReference
     preprocessing: Preprocessing
     provenance: Provenance
+    adapter: Adapter | None = None
     weights_checksum: str
     description: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,7 +71,7 @@ class ModelFacts(Record):
 def changed_tensors(model: Model) -> dict[str, Tensor]:
     """The head's tensors, and those of the backbone that differ from the pretrained ones."""
     tensors = {f"head.{name}": value for name, value in model.network.head.state_dict().items()}
-    if model.network.backbone is not model.backbone.module:
+    if model.network.backbone is not model.backbone.module and model.adapter is None:
         pretrained = model.backbone.module.state_dict()
         for name, value in model.network.backbone.state_dict().items():
             if not torch.equal(value.cpu(), pretrained[name].cpu()):
@@ -75,7 +81,11 @@ def changed_tensors(model: Model) -> dict[str, Tensor]:
 
 def stored_bytes(model: Model) -> int:
     """Bytes that the model stores beyond its backbone."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in changed_tensors(model).values())
+    tensors = list(changed_tensors(model).values())
+    if model.adapter is not None:
+        own = model.network.backbone.named_parameters()
+        tensors += [parameter for name, parameter in own if is_adapter_parameter(name)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def save_model(model: Model, folder: Path) -> Path:
@@ -92,6 +102,10 @@ def save_model(model: Model, folder: Path) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     save_file(changed_tensors(model), draft / WEIGHTS_FILE)
+    if model.adapter is not None:
+        reference = model.backbone.reference
+        base = reference.path or reference.name.removeprefix("hf:")
+        save_adapter(model.network.backbone, model.adapter, draft / ADAPTER_FOLDER, base)
     facts = ModelFacts(
         task=model.task,
         regime=model.regime,
@@ -100,7 +114,8 @@ def save_model(model: Model, folder: Path) -> Path:
         backbone=model.backbone.reference,
         preprocessing=model.backbone.preprocessing,
         provenance=model.backbone.provenance,
-        weights_checksum=_checksum(draft / WEIGHTS_FILE),
+        adapter=model.adapter,
+        weights_checksum=_checksum(draft),
         description=model.description,
     )
     (draft / FACTS_FILE).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
@@ -136,11 +151,16 @@ def load_model(
         )
     channels_last(backbone.module)
     module = _with_changes(backbone, tensors)
+    if facts.adapter is not None:
+        module = copy.deepcopy(backbone.module)
+        load_adapter(module, folder / ADAPTER_FOLDER)
     head = _build_head(facts.head)
     head.load_state_dict(
         {name.removeprefix("head."): v for name, v in tensors.items() if name.startswith("head.")}
     )
-    return Model(backbone, Network(module, head), facts.task, facts.regime, facts.cut, facts.description)
+    return Model(
+        backbone, Network(module, head), facts.task, facts.regime, facts.cut, facts.description, facts.adapter
+    )
 
 
 def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
@@ -148,7 +168,15 @@ def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
         return vector_backbone(facts.head.width)
     if facts.backbone.name == STATISTICS_NAME:
         return statistics_backbone()
-    return load_reference(facts.backbone, path)
+    if isinstance(facts.preprocessing, TfidfPreprocessing):
+        return from_preprocessing(facts.preprocessing)
+    backbone = load_reference(facts.backbone, path)
+    if backbone.preprocessing != facts.preprocessing:
+        raise ArtifactError(
+            f"The preprocessing of {facts.backbone.name} is not the one that the model was trained with.",
+            "Restore the backbone's folder (for texts, its tokenizer) as it was then, or train the model anew.",
+        )
+    return backbone
 
 
 def _with_changes(backbone: Backbone, tensors: dict[str, Tensor]) -> nn.Module:
@@ -169,6 +197,8 @@ def _head_facts(head: Head) -> HeadFacts:
 
 
 def _build_head(facts: HeadFacts) -> Head:
+    if facts.outputs == 0:
+        return NoHead()
     if not facts.hidden:
         return LinearHead(facts.width, facts.outputs)
     return MLPHead(facts.width, facts.outputs, facts.hidden)
@@ -195,7 +225,7 @@ def _read_facts(folder: Path) -> ModelFacts:
 def _read_weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
     path = folder / WEIGHTS_FILE
     try:
-        if _checksum(path) != facts.weights_checksum:
+        if _checksum(folder) != facts.weights_checksum:
             raise ArtifactError(
                 f"{path} is not what was saved.", "The file is damaged; make the model again."
             )
@@ -205,5 +235,9 @@ def _read_weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
     return tensors
 
 
-def _checksum(path: Path) -> str:
-    return xxhash.xxh3_128_hexdigest(path.read_bytes())
+def _checksum(folder: Path) -> str:
+    """Of all weights in the folder, the adapter's too."""
+    digest = xxhash.xxh3_128()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

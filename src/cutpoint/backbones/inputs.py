@@ -50,6 +50,25 @@ class Inputs(ABC):
         """A batch as the network takes it."""
         return batch
 
+    def pool(self, states: Tensor, batch: Tensor) -> Tensor:
+        """States of a block (B, tokens, width) as what the readout takes from them: here their mean (B, width).
+
+        Args:
+            states: What a block put out.
+            batch: What the network was given.
+        """
+        return states.mean(1)
+
+    def placeholder(self, batch: int, like: Tensor) -> Tensor:
+        """Something of the shape of `batch` inputs, where nothing reads them.
+
+        Args:
+            batch: Examples.
+            like: Gives device and dtype.
+        """
+        assert self.shape is not None
+        return torch.zeros(1, dtype=like.dtype, device=like.device).expand(batch, *self.shape)
+
     @abstractmethod
     def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
         """Meaningless inputs as the network takes them, drawn without touching torch's global random state.

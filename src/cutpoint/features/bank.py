@@ -5,9 +5,9 @@ Prepared inputs, pooled features of every block, and activations at a cut.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -19,13 +19,16 @@ from torch import Tensor
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.digest import tensors_digest
-from cutpoint.backbones.inputs import prepare_input, prepared_shape, to_inputs, to_layout, use_channels_last
-from cutpoint.backbones.order import example_inputs, inference
-from cutpoint.features.activations import Activations, Layout, PooledFeatures, Rows
+from cutpoint.backbones.inputs import use_channels_last
+from cutpoint.backbones.order import inference
+from cutpoint.backbones.tokens import MARKS, NO_MARK, next_tokens, pad
+from cutpoint.features.activations import Activations, Layout, PooledFeatures
 from cutpoint.features.augmentation import augment
-from cutpoint.features.cut import Cut, pooled_blocks
+from cutpoint.features.cut import Cut
+from cutpoint.features.pooling import pooled_blocks
+from cutpoint.features.spans import Rows, Spans
 from cutpoint.features.store import ActivationCache
-from cutpoint.types import Dataset
+from cutpoint.types import IGNORED, Dataset
 
 BATCH_SIZE = 32
 _READERS = 2
@@ -33,7 +36,7 @@ _READERS = 2
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is computed, rows done, rows in all)."""
 Compute = Callable[[Tensor, Rows], NDArray[np.float32]]
-"""A batch of prepared inputs and their rows → what is stored for them."""
+"""A batch of prepared inputs and its positions → what is stored for them."""
 
 
 class FeatureBank:
@@ -61,7 +64,9 @@ class FeatureBank:
         self.cache = cache
         self.on_progress = on_progress or (lambda what, done, total: None)
         self._pooled: PooledFeatures | None = None
+        self.inputs = backbone.inputs
         self._prepared: NDArray[Any] | None = None
+        self._texts: list[NDArray[Any]] | None = None
         self._layouts: dict[int, Layout] = {}
         self._network: str | None = None
         self._module = use_channels_last(backbone.module)
@@ -79,59 +84,118 @@ class FeatureBank:
             raise KeyError("The bank does not hold all of these rows.")
         return found
 
+    @cached_property
+    def targets(self) -> NDArray[Any]:
+        """(N, …) what the rows are to be mapped to, in the bank's order: the data's own, or the next tokens.
+
+        Words that were cut off with what is too long are `IGNORED`: nothing is read out for them.
+        """
+        self.store_prepared()
+        if self.dataset.task.kind == "language":
+            return next_tokens(pad(self._texts or []), IGNORED).numpy()
+        targets, words = self.dataset.targets[self.rows], self._words()
+        if words is not None:
+            targets[np.arange(targets.shape[1]) >= words.counts[:, None]] = IGNORED
+        return targets
+
+    @cached_property
+    def lengths(self) -> Rows | None:
+        """(N,) tokens of each row, for texts; None where all inputs are of one size."""
+        if self.inputs.shape is not None:
+            return None
+        self.store_prepared()
+        return np.array([text.shape[-1] for text in self._texts or ()], dtype=np.int64)
+
     # ------------------------------------------------------------------------------------- prepared inputs
 
     def prepared(self, positions: Rows) -> Tensor:
-        """Prepared inputs (uint8 images or float32 vectors) at these positions, cached or read afresh."""
-        if self._prepared is None:
+        """A batch of prepared inputs (images, vectors or token numbers), cached or read afresh."""
+        if self._texts is not None:
+            return self.inputs.collate([self._texts[position] for position in positions])
+        if self._prepared is None and self.inputs.shape is not None:
             self._prepared = self.cache.read(self._describe("prepared"))
         if self._prepared is not None:
             return torch.from_numpy(np.ascontiguousarray(self._prepared[positions]))
-        return torch.from_numpy(np.stack([self._prepare(position) for position in positions]))
+        return self.inputs.collate([self._prepare(position) for position in positions])
 
     def store_prepared(self) -> bool:
-        """Decode every input once into the cache; False where the cache's limit leaves no room."""
-        if self._prepared is not None:
+        """Read every input once: images into the cache, texts, which are small as numbers, into memory.
+
+        Returns:
+            False where the cache's limit leaves no room.
+        """
+        if self._prepared is not None or self._texts is not None:
             return True
-        shape, dtype = prepared_shape(self.backbone.preprocessing)
-        shape = (len(self.rows), *shape)
+        if self.inputs.shape is None:
+            self._texts = [self._prepare(position) for position in self._counted("reading the data")]
+            return True
+        shape = (len(self.rows), *self.inputs.shape)
         description = self._describe("prepared")
         self._prepared = self.cache.read(description)
-        if self._prepared is None and self.cache.fits(int(np.prod(shape)) * dtype.itemsize):
-            parts = (batch.numpy() for batch in self._batches("reading the data"))
-            self._prepared = self.cache.write(description, shape, dtype, parts)
+        if self._prepared is None and self.cache.fits(int(np.prod(shape)) * self.inputs.dtype.itemsize):
+            parts = ((positions, batch.numpy()) for positions, batch in self._batches("reading the data"))
+            self._prepared = self.cache.write(description, shape, self.inputs.dtype, parts)
         return self._prepared is not None
 
     def _prepare(self, position: int) -> NDArray[Any]:
-        return prepare_input(self.backbone.preprocessing, self.dataset.inputs[int(self.rows[position])])
+        return self.inputs.prepare(self.dataset.inputs[int(self.rows[position])])
+
+    def _counted(self, what: str) -> Iterator[int]:
+        """Every position, telling how far it is."""
+        for position in range(len(self.rows)):
+            if position % BATCH_SIZE == 0:
+                self.on_progress(what, position, len(self.rows))
+            yield position
+        self.on_progress(what, len(self.rows), len(self.rows))
 
     # ------------------------------------------------------------------------------------- frozen features
 
     def pooled(self) -> PooledFeatures:
         """Pooled features of every block, from one forward pass over the rows."""
         if self._pooled is None:
-            widths = [part.shape[1] for part in self._pooled_parts(self.prepared(np.arange(1)))]
+            self.store_prepared()
+            spans = self._words()
+            widths = [part.shape[-1] for part in self._pooled_parts(self.prepared(np.arange(1)))]
+
+            def compute(batch: Tensor, positions: Rows) -> NDArray[np.float32]:
+                values = torch.cat(self._pooled_parts(batch), dim=-1)
+                return (values if spans is None else spans.pack(values, positions)).numpy()
+
             stored = self._stored(
                 {**self._describe("pooled"), "blocks": [block.name for block in self.backbone.blocks]},
-                (len(self.rows), sum(widths)),
+                (sum(widths),),
                 "computing features",
-                lambda batch, rows: np.concatenate(self._pooled_parts(batch), axis=1),
+                compute,
+                spans,
             )
             edges = np.cumsum([0, *widths])
             final, *blocks = (stored[:, start:end] for start, end in pairwise(edges))
-            self._pooled = PooledFeatures(final, tuple(blocks))
+            self._pooled = PooledFeatures(final, tuple(blocks), spans)
         return self._pooled
 
-    def _pooled_parts(self, batch: Tensor) -> list[NDArray[np.float32]]:
-        """Features of the whole network, then of each block."""
+    def _words(self) -> Spans | None:
+        """Where the words of each row lie; the words cut off with what is too long are none."""
+        if self.inputs.shape is not None or self.backbone.preprocessing.readout != "words":  # type: ignore[union-attr]
+            return None
+        return Spans(
+            np.array([text[MARKS].max(initial=NO_MARK) + 1 for text in self._texts or ()], dtype=np.int64)
+        )
+
+    def _pooled_parts(self, batch: Tensor) -> list[Tensor]:
+        """What the whole network says, then each block."""
         with inference(self._module):
-            inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
-            final, blocks = pooled_blocks(self._module, self.backbone.blocks, inputs)
-        return [part.float().cpu().numpy() for part in (final, *blocks)]
+            inputs = self.to_network(batch)
+            final, blocks = pooled_blocks(self._module, self.backbone.blocks, self.inputs, inputs)
+        return [part.float().cpu() for part in (final, *blocks)]
+
+    def to_network(self, batch: Tensor) -> Tensor:
+        """A prepared batch as the network takes it, on its device."""
+        return self.inputs.to_network(batch.to(self._device))
 
     def activation_bytes(self, cut: int) -> int:
         """Bytes that one stored view at this cut will take."""
-        return self._layout(cut).row_bytes * len(self.rows)
+        lengths = self.lengths
+        return self._layout(cut).row_bytes * (len(self.rows) if lengths is None else int(lengths.sum()))
 
     def activations(
         self, cut: int, *, views: int = 0, kind: str = "none", seed: int = 0
@@ -158,11 +222,10 @@ class FeatureBank:
     def _activations_of_view(self, cut: int, view: int, kind: str, seed: int) -> NDArray[np.float32]:
         split, layout = self._cut(cut), self._layout(cut)
 
-        def compute(batch: Tensor, rows: Rows) -> NDArray[np.float32]:
-            batch = augment(batch, kind, seed, view, rows.tolist())
+        def compute(batch: Tensor, positions: Rows) -> NDArray[np.float32]:
+            batch = augment(batch, kind, seed, view, self.rows[positions].tolist())
             with inference(self._module):
-                inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
-                return layout.to_array(split.prefix(inputs))
+                return layout.to_array(split.prefix(self.to_network(batch)), positions)
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
@@ -173,43 +236,50 @@ class FeatureBank:
             "view": drawn,
         }
         self.store_prepared()
-        shape = (len(self.rows), *layout.shape)
-        return self._stored(description, shape, f"computing activations after {cut} blocks", compute)
+        what = f"computing activations after {cut} blocks"
+        return self._stored(description, layout.shape, what, compute, layout.spans)
 
     def _layout(self, cut: int) -> Layout:
         if cut not in self._layouts:
+            lengths = self.lengths
             batch = self.prepared(np.arange(min(2, len(self.rows))))
             with inference(self._module):
-                inputs = to_inputs(self.backbone.preprocessing, batch.to(self._device))
-                self._layouts[cut] = Layout.of(self._cut(cut).prefix(inputs))
+                activation = self._cut(cut).prefix(self.to_network(batch))
+            self._layouts[cut] = Layout.of(activation, None if lengths is None else Spans(lengths))
         return self._layouts[cut]
 
     def _cut(self, frozen_blocks: int) -> Cut:
-        shape, _ = prepared_shape(self.backbone.preprocessing)
-        return Cut(self._module, self.backbone.blocks, frozen_blocks, shape)
+        return Cut(self._module, self.backbone.blocks, frozen_blocks, self.inputs)
 
     def _stored(
-        self, description: dict[str, Any], shape: tuple[int, ...], what: str, compute: Compute
+        self,
+        description: dict[str, Any],
+        row_shape: tuple[int, ...],
+        what: str,
+        compute: Compute,
+        spans: Spans | None,
     ) -> NDArray[np.float32]:
         """An array from the cache, else computed batch by batch and cached if it fits."""
         description = {**description, "network": self._network_digest()}
         stored: NDArray[np.float32] | None = self.cache.read(description)
         if stored is not None:
             return stored
-        starts = itertools.count(0, BATCH_SIZE)
+        shape = (len(self.rows) if spans is None else spans.total, *row_shape)
         parts = (
-            compute(batch, self.rows[start : start + len(batch)])
-            for batch, start in zip(self._batches(what), starts, strict=False)
+            (positions if spans is None else spans.places(positions), compute(batch, positions))
+            for positions, batch in self._batches(what)
         )
-        if not self.cache.fits(int(np.prod(shape)) * 4):
-            return np.concatenate(list(parts))
-        return self.cache.write(description, shape, np.float32, parts)
+        if self.cache.fits(int(np.prod(shape)) * 4):
+            return self.cache.write(description, shape, np.float32, parts)
+        values = np.empty(shape, dtype=np.float32)
+        for places, part in parts:
+            values[places] = part
+        return values
 
     def _network_digest(self) -> str:
         """Of the weights and of the answer to noise: equal weights may be put together in another way."""
         if self._network is None:
-            shape, _ = prepared_shape(self.backbone.preprocessing)
-            noise = to_layout(example_inputs(shape, 1).to(self._device))
+            noise = self.inputs.noise(1).to(self._device)
             with inference(self._module):
                 answer = tensors_digest({"answer": self._module(noise)})
             self._network = _digest([self.backbone.reference.digest, answer])
@@ -217,22 +287,28 @@ class FeatureBank:
 
     # ------------------------------------------------------------------------------------------- reading
 
-    def _batches(self, what: str) -> Iterator[Tensor]:
-        """Prepared batches in order; the next ones are read while the network works on this one."""
-        starts = range(0, len(self.rows), BATCH_SIZE)
+    def _batches(self, what: str) -> Iterator[tuple[Rows, Tensor]]:
+        """Positions and their prepared batches; the next ones are read while the network works on this one.
 
-        def read(start: int) -> Tensor:
-            return self.prepared(np.arange(start, min(start + BATCH_SIZE, len(self.rows))))
-
-        self.on_progress(what, 0, len(self.rows))
+        Texts come sorted by length, the longest first, so that little is padded and too large a batch shows at once.
+        """
+        order = np.arange(len(self.rows))
+        if self._texts is not None:
+            order = np.argsort([-text.shape[-1] for text in self._texts], kind="stable")
+        chunks = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+        self.on_progress(what, 0, len(order))
+        done = 0
         with ThreadPoolExecutor(_READERS) as readers:
-            ahead: list[Future[Tensor]] = [readers.submit(read, start) for start in starts[: _READERS + 1]]
-            for number in range(len(starts)):
+            ahead: list[Future[Tensor]] = [
+                readers.submit(self.prepared, chunk) for chunk in chunks[: _READERS + 1]
+            ]
+            for number, chunk in enumerate(chunks):
                 batch = ahead.pop(0).result()
-                if number + _READERS + 1 < len(starts):
-                    ahead.append(readers.submit(read, starts[number + _READERS + 1]))
-                yield batch
-                self.on_progress(what, min((number + 1) * BATCH_SIZE, len(self.rows)), len(self.rows))
+                if number + _READERS + 1 < len(chunks):
+                    ahead.append(readers.submit(self.prepared, chunks[number + _READERS + 1]))
+                yield chunk, batch
+                done += len(chunk)
+                self.on_progress(what, done, len(order))
 
     def _describe(self, what: str) -> dict[str, Any]:
         return {

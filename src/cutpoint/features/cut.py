@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Backbone, Block
-from cutpoint.backbones.inputs import prepared_shape
+from cutpoint.backbones.inputs import Inputs
 from cutpoint.backbones.order import inference
 from cutpoint.errors import BackboneError
-from cutpoint.features.recording import BATCHES, Recording, noise_for
+from cutpoint.features.recording import Recording, Size, noise_for
 
 _REPORTS: WeakKeyDictionary[Backbone, CutReport] = WeakKeyDictionary()
 
@@ -42,11 +42,11 @@ class Cut:
     If the cut is valid (`valid_cuts`), `suffix(prefix(x))` is bit-equal to the whole in inference mode.
 
     Args:
-        module: (B, channels, height, width) → (B, width) features.
+        module: A batch of inputs → features.
         blocks: The module's blocks in order.
         frozen_blocks: k; 0 puts all in the suffix, len(blocks) all in the prefix.
-        shape: (channels, height, width) of one input.
-        recording: A recording of the same module, blocks and shape, to share the work between cuts.
+        inputs: What the module takes.
+        recording: A recording of the same module, blocks and inputs, to share the work between cuts.
 
     Raises:
         BackboneError: There is no such block.
@@ -57,7 +57,7 @@ class Cut:
         module: nn.Module,
         blocks: Sequence[Block],
         frozen_blocks: int,
-        shape: Sequence[int],
+        inputs: Inputs,
         recording: Recording | None = None,
     ) -> None:
         if not 0 <= frozen_blocks <= len(blocks):
@@ -68,18 +68,18 @@ class Cut:
         self.module = module
         self.blocks = tuple(blocks)
         self.frozen_blocks = frozen_blocks
-        self.shape = tuple(shape)
+        self.inputs = inputs
         self._recording = recording
 
     def prefix(self, inputs: Tensor) -> Tensor:
         """Activation after block k.
 
         Args:
-            inputs: (B, channels, height, width).
+            inputs: A batch, as the network takes it.
 
         Returns:
-            The inputs themselves for k = 0, the pooled features (B, width) for k = len(blocks), and else
-            whatever block k puts out, batch first.
+            The inputs themselves for k = 0, the features for k = len(blocks), and else whatever block k puts out,
+            batch first.
         """
         if self.frozen_blocks == 0:
             return inputs
@@ -95,33 +95,35 @@ class Cut:
             hook.remove()
         raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
 
-    def suffix(self, activations: Tensor) -> Tensor:
+    def suffix(self, activations: Tensor, inputs: Tensor | None = None) -> Tensor:
         """Features of activations that `prefix` made; gradients flow back into the activations.
 
         Args:
             activations: Batch first, any batch size.
+            inputs: The batch that they were made from. Texts need it: it tells how long each one is, and what is
+                read out. Images do not.
 
         Returns:
-            (B, width).
+            What the whole network puts out.
         """
         if self.frozen_blocks == len(self.blocks):
             return activations
         if self.frozen_blocks == 0:
             return _features(self.module(activations))
-        zeros = torch.zeros(1, dtype=activations.dtype, device=activations.device)
-        return self.recompose(activations, zeros.expand(activations.shape[0], *self.shape))
+        if inputs is None:
+            inputs = self.inputs.placeholder(len(activations), activations)
+        return self.recompose(activations, inputs)
 
     def recompose(self, activations: Tensor, inputs: Tensor) -> Tensor:
-        """The suffix with the original inputs chosen by the caller: a valid cut does not depend on them."""
-        batch = activations.shape[0]
-        with self._patched(partial(self._replay, batch=batch, activations=activations)):
+        """The suffix with the original inputs chosen by the caller: a valid cut depends on their lengths alone."""
+        with self._patched(partial(self._replay, size=Size.of(inputs), activations=activations)):
             return _features(self.module(inputs))
 
     @property
     def recording(self) -> Recording:
         """Made when it is first needed, then kept."""
         if self._recording is None:
-            self._recording = Recording(self.module, self.blocks, self.shape)
+            self._recording = Recording(self.module, self.blocks, self.inputs)
         return self._recording
 
     def _activation_of(self, output: Any) -> Tensor:
@@ -134,11 +136,11 @@ class Cut:
         activation: Tensor = pytree.tree_leaves(output)[position]
         return activation
 
-    def _replay(self, path: str, *_: Any, batch: int, activations: Tensor, **__: Any) -> Any:
+    def _replay(self, path: str, *_: Any, size: Size, activations: Tensor, **__: Any) -> Any:
         """What the patched module at that path returns."""
         at_cut = path == self.blocks[self.frozen_blocks - 1].name
         output = self.recording.outputs[path]
-        return output.filled(batch, activations, activations if at_cut else None)
+        return output.filled(size, activations, activations if at_cut else None)
 
     def _silenced(self) -> tuple[str, ...]:
         """Paths of the modules that must not run in the suffix: all watched ones up to the end of block k."""
@@ -185,9 +187,9 @@ class CutReport:
 def valid_cuts(backbone: Backbone) -> CutReport:
     """Try every cut of a backbone.
 
-    A cut counts as valid only if the suffix, given noise in place of the original input, gives bit for bit
-    the features of the whole network at two batch sizes. It depends on the architecture alone, so a backbone
-    is tried once and the report kept as long as the backbone lives.
+    A cut counts as valid only if the suffix, given noise in place of the original input (of the same lengths, for
+    texts), gives bit for bit the features of the whole network for two batches of different size. It depends on
+    the architecture alone, so a backbone is tried once and the report kept as long as the backbone lives.
     """
     report = _REPORTS.get(backbone)
     if report is None:
@@ -196,49 +198,19 @@ def valid_cuts(backbone: Backbone) -> CutReport:
 
 
 def _try_cuts(backbone: Backbone) -> CutReport:
-    module, blocks = backbone.module, backbone.blocks
-    shape, _ = prepared_shape(backbone.preprocessing)
-    recording = Recording(module, blocks, shape)
+    module, blocks, inputs = backbone.module, backbone.blocks, backbone.inputs
+    recording = Recording(module, blocks, inputs)
     dropped: dict[str, str] = {}
     with inference(module):
-        examples = [noise_for(module, shape, batch, seed=batch) for batch in BATCHES]
+        examples = [noise_for(module, inputs, batch, seed=batch, longer=batch == 2) for batch in (1, 2)]
         whole = [_features(module(example)) for example in examples]
         for frozen in range(1, len(blocks)):
-            cut = Cut(module, blocks, frozen, shape, recording)
+            cut = Cut(module, blocks, frozen, inputs, recording)
             reason = _fault(cut, examples, whole)
             if reason:
                 dropped[blocks[frozen - 1].name] = reason
     valid = [k for k in range(len(blocks) + 1) if k in (0, len(blocks)) or blocks[k - 1].name not in dropped]
     return CutReport(valid=tuple(valid), dropped=dropped)
-
-
-def pooled_blocks(module: nn.Module, blocks: Sequence[Block], inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Pooled output of every block from one forward pass.
-
-    Maps are averaged over space (channels first or last), tokens over the sequence.
-
-    Args:
-        module: The network, in the mode in which it is to run.
-        blocks: Its blocks in order.
-        inputs: (B, channels, height, width).
-
-    Returns:
-        The network's features (B, width), and (B, width of block i) for each block.
-    """
-    pooled: dict[str, Tensor] = {}
-
-    def keep(name: str, child: nn.Module, _: Any, output: Any) -> None:
-        pooled[name] = _pooled(child, output, len(inputs))
-
-    hooks = [
-        module.get_submodule(block.name).register_forward_hook(partial(keep, block.name)) for block in blocks
-    ]
-    try:
-        features = _features(module(inputs))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return features, [pooled[block.name] for block in blocks]
 
 
 def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str:
@@ -251,7 +223,8 @@ def _fault(cut: Cut, examples: Sequence[Tensor], whole: Sequence[Tensor]) -> str
     if cut.recording.outputs[name].activation is None:
         return "it puts out more than one tensor, or none, that grows with the batch"
     for example, expected in zip(examples, whole, strict=True):
-        noise = noise_for(cut.module, cut.shape, len(example), seed=len(example) + 100)
+        count = len(example)
+        noise = noise_for(cut.module, cut.inputs, count, seed=count + 100, longer=count == 2)
         try:
             features = cut.recompose(cut.prefix(example), noise)
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
@@ -278,34 +251,3 @@ def _several_tensors(name: str) -> BackboneError:
     return BackboneError(
         f"The network cannot be cut after block {name!r}: it puts out several tensors.", "choose another cut"
     )
-
-
-def _pooled(block: nn.Module, output: Any, batch: int) -> Tensor:
-    """One row an example from whatever a block puts out."""
-    activation = next(
-        (
-            leaf
-            for leaf in pytree.tree_leaves(output)
-            if isinstance(leaf, Tensor) and leaf.shape[:1] == (batch,)
-        ),
-        None,
-    )
-    if activation is None:
-        raise BackboneError(
-            f"A block ({type(block).__name__}) puts out nothing with one row an example.",
-            "leave it out of the blocks",
-        )
-    if activation.ndim == 4:
-        return activation.mean((1, 2) if _channels_last(block, activation) else (2, 3))
-    if activation.ndim == 3:
-        return activation.mean(1)
-    return activation.flatten(1)
-
-
-def _channels_last(block: nn.Module, activation: Tensor) -> bool:
-    """Whether (B, a, b, c) is (B, height, width, channels): the block's weights tell, else squareness."""
-    _, first, middle, last = activation.shape
-    sizes = {parameter.shape[0] for parameter in block.parameters()}
-    if (first in sizes) != (last in sizes):
-        return last in sizes
-    return first == middle and middle != last

@@ -19,7 +19,7 @@ from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.activations import PooledFeatures
 from cutpoint.features.transferability import h_score, logme
 from cutpoint.heads.exact import fit_exact
-from cutpoint.types import LayerProbe, Task
+from cutpoint.types import IGNORED, LayerProbe, Task
 
 MOST_ROWS = 1000
 """Rows probed at most: the curve needs its shape, not its last half point."""
@@ -43,8 +43,8 @@ def probe_layers(
     Args:
         backbone: Names the blocks.
         pooled: Features of N training rows.
-        targets: (N, …) as in `Dataset.targets`.
-        task: What is predicted.
+        targets: (N, …) as in `FeatureBank.targets`.
+        task: What is predicted. Of tags, the words are probed, and those of a sentence held out together.
         groups: (N,) rows of one group are held out together.
         seed: Chooses the rows (at most `MOST_ROWS`) and the folds.
 
@@ -52,6 +52,9 @@ def probe_layers(
         One row a block, bottom first; none for a block without a held-out score (too few examples of every
         class, a metric that they do not define, features that are not finite).
     """
+    if pooled.spans is not None:
+        targets, task = targets[targets != IGNORED], task.for_heads
+        groups = pooled.spans.owners if groups is None else groups[pooled.spans.owners]
     chosen = _probed_rows(targets, task, seed)
     kept = targets[chosen]
     inside = None if groups is None else groups[chosen]

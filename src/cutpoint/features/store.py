@@ -70,9 +70,16 @@ class ActivationCache:
         description: Mapping[str, Any],
         shape: tuple[int, ...],
         dtype: DTypeLike,
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[tuple[NDArray[np.int64], NDArray[Any]]],
     ) -> NDArray[Any]:
-        """Store an array that arrives in parts along its first axis; returns it memory-mapped read-only."""
+        """Store an array that arrives in parts; returns it memory-mapped read-only.
+
+        Args:
+            description: What it was computed from.
+            shape: Of the whole.
+            dtype: Of its values.
+            parts: (numbers of rows, those rows), every row once, in any order.
+        """
         key = _key(description)
         values, facts = self._paths(key)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,12 +88,12 @@ class ActivationCache:
         partial = values.with_name(f"{key}.{os.getpid()}.partial.npy")
         try:
             array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
-            start = 0
-            for part in parts:
-                array[start : start + len(part)] = part
-                start += len(part)
-            if start != shape[0]:
-                raise ValueError(f"{start} rows arrived for an array of {shape[0]}.")
+            arrived = 0
+            for places, part in parts:
+                array[places] = part
+                arrived += len(part)
+            if arrived != shape[0]:
+                raise ValueError(f"{arrived} rows arrived for an array of {shape[0]}.")
             array.flush()
             partial.replace(values)
         finally:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from cutpoint.types import Task
+from cutpoint.types import IGNORED, Task
 
 
 class Head(nn.Module):
@@ -53,6 +54,16 @@ class Head(nn.Module):
         return values * self.output_scale + self.output_mean
 
 
+class NoHead(Head):
+    """For backbones that put out the answer themselves (the logits of the next token)."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0, nn.Identity())
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
 class LinearHead(Head):
     """One linear layer, `layers`."""
 
@@ -95,7 +106,34 @@ def standardisation(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def predict_scores(task: Task, logits: Tensor) -> Tensor:
-    """What the user sees: (N, outputs) class probabilities, label probabilities, or values."""
+    """What the user sees: (N, outputs) class probabilities, label probabilities, or values; (N, words) tag numbers."""
     if task.is_classification:
         return logits.softmax(dim=-1)
+    if task.kind == "tagging":
+        return logits.argmax(dim=-1).to(logits.dtype)
     return logits.sigmoid() if task.kind == "multilabel" else logits
+
+
+def scores_of(task: Task, logits: Tensor, targets: Tensor) -> Tensor:
+    """What is compared with the targets.
+
+    Returns:
+        As `predict_scores`, but for tags (N, longest) with -1 where there is no target, and for language (N, 3): the
+        negative log-likelihood of each row in nats, its tokens to be predicted, and how many of them are the likeliest.
+    """
+    if task.kind == "tagging":
+        scores = logits.new_full(targets.shape, -1.0)
+        scores[:, : logits.shape[1]] = predict_scores(task, logits)
+        return scores.masked_fill(targets == IGNORED, -1.0)
+    if task.kind == "language":
+        return _likelihoods(logits, targets[:, : logits.shape[1]])
+    return predict_scores(task, logits)
+
+
+def _likelihoods(logits: Tensor, targets: Tensor) -> Tensor:
+    loss = F.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view(targets.shape)
+    inside = targets != IGNORED
+    right = (logits.argmax(dim=-1) == targets) & inside
+    return torch.stack([loss.sum(1), inside.sum(1).float(), right.sum(1).float()], dim=1)

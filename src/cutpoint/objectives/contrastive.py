@@ -37,6 +37,15 @@ class ContrastiveLoss(nn.Module):
             )
         self.task = task
 
+    def weight(self, targets: Tensor) -> Tensor:
+        """1: all pairs of a batch are one whole."""
+        return torch.ones((), device=targets.device)
+
+    def total(self, features: Tensor, targets: Tensor) -> Tensor:
+        """The loss itself."""
+        loss: Tensor = self(features, targets)
+        return loss
+
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """Pooled features (B, width) and class numbers int64 (B,) → scalar; 0 where there is no pair."""
         unit = F.normalize(features.float() if features.dtype.itemsize < 4 else features, dim=1)

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.inputs import to_inputs
 from cutpoint.features.bank import FeatureBank
+from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
-from cutpoint.heads.modules import LinearHead, MLPHead
+from cutpoint.heads.modules import LinearHead, MLPHead, NoHead
 from cutpoint.model import Network
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
-from cutpoint.types import Record, Task
+from cutpoint.types import IGNORED, Record, Task
 
 _BATCH = 16
 _HEAD_ROWS = 500
@@ -55,14 +55,15 @@ def calibrate(
 
     Args:
         bank: The backbone and its rows; pooled features are computed if they are not yet.
-        targets: For the bank's rows.
+        targets: The bank's.
         task: What is predicted.
         device: Where fits will run.
     """
     backbone = bank.backbone
-    positions = np.arange(min(_BATCH, len(bank.rows)))
-    inputs = to_inputs(backbone.preprocessing, bank.prepared(positions).to(device))
-    network = Network(copy.deepcopy(backbone.module), LinearHead(backbone.width, task.outputs)).to(device)
+    positions = _ordinary_rows(bank)
+    inputs = bank.to_network(bank.prepared(positions))
+    head = NoHead() if task.kind == "language" else LinearHead(backbone.width, task.outputs)
+    network = Network(copy.deepcopy(backbone.module), head).to(device)
     has_network = bool(backbone.blocks)
     with torch.inference_mode():
         forward = _seconds(lambda: network.backbone(inputs)) if has_network else 0.0
@@ -71,14 +72,23 @@ def calibrate(
     return Calibration(
         forward_seconds=forward / len(inputs),
         step_seconds=step / len(inputs),
-        exact_seconds=_exact_seconds(bank, targets, task),
-        head_seconds=_head_seconds(backbone.width, task),
+        exact_seconds=0.0 if task.kind == "language" else _exact_seconds(bank, targets, task),
+        head_seconds=0.0 if task.kind == "language" else _head_seconds(backbone.width, task),
         flops=total,
         flops_below=below,
         trainable=_trainable(network, backbone),
         parameters=sum(parameter.numel() for parameter in backbone.module.parameters()),
         buffers=sum(buffer.numel() for buffer in backbone.module.buffers()),
     )
+
+
+def _ordinary_rows(bank: FeatureBank) -> Rows:
+    """A few rows; of texts, some of every length, since their cost grows with it."""
+    count = min(_BATCH, len(bank.rows))
+    if bank.lengths is None:
+        return np.arange(count)
+    ordered = np.argsort(bank.lengths, kind="stable")
+    return ordered[np.linspace(0, len(ordered) - 1, count).astype(np.int64)]
 
 
 def _seconds(function: Callable[[], object]) -> float:
@@ -102,10 +112,13 @@ def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None
 
 def _exact_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) -> float:
     rows = np.random.default_rng(0).permutation(len(targets))[:_HEAD_ROWS]
-    features = bank.pooled().final[rows]
+    pooled, chosen = bank.pooled(), targets[rows]
+    if pooled.spans is not None:  # each row is a sentence, and its words are what the head sees
+        chosen = chosen[chosen != IGNORED]
+        rows = pooled.spans.places(rows)
     started = time.perf_counter()
-    fit_exact(features, targets[rows], task)
-    return (time.perf_counter() - started) / len(rows)
+    fit_exact(pooled.final[rows], chosen, task.for_heads)
+    return (time.perf_counter() - started) / min(len(targets), _HEAD_ROWS)
 
 
 def _head_seconds(width: int, task: Task) -> float:

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.data.images import open_image
+from cutpoint.data.prompts import prompt_text, split_prompt
 from cutpoint.evaluation.intervals import score
-from cutpoint.model import Model
+from cutpoint.heads.modules import NoHead
+from cutpoint.model import Model, Network
 from cutpoint.race.watcher import Watcher
-from cutpoint.types import ConfusionMatrix, Dataset, Mistake, Score
+from cutpoint.types import ConfusionMatrix, Dataset, Mistake, Sample, Score
 
 _MISTAKES = 12
 _THUMBNAIL = 112
+_EXCERPT = 200
+_SAMPLES = 4
+_PROMPT = 600
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Examination:
     confusion: ConfusionMatrix | None
     mistakes: tuple[Mistake, ...]
     predictions: NDArray[np.float32] | None
+    samples: tuple[Sample, ...] = ()
 
 
 def examine(model: Model, dataset: Dataset, watcher: Watcher) -> Examination:
@@ -41,6 +47,8 @@ def examine(model: Model, dataset: Dataset, watcher: Watcher) -> Examination:
     targets = dataset.targets[rows]
     groups = None if dataset.groups is None else dataset.groups[rows]
     found = score(dataset.task, targets, predictions, groups=groups)
+    if dataset.task.kind == "language":
+        return Examination(found, None, (), predictions, _samples(model, dataset, rows, watcher))
     if not dataset.task.is_classification:
         return Examination(found, None, (), predictions)
     return Examination(
@@ -73,9 +81,45 @@ def _mistakes(
             predicted=labels[int(predicted[i])],
             confidence=float(confidence[i]),
             thumbnail=_thumbnail(dataset, int(rows[i])),
+            excerpt=_excerpt(dataset, int(rows[i])),
         )
         for i in worst
     )
+
+
+def _excerpt(dataset: Dataset, row: int) -> str | None:
+    """The beginning of a text; of a pair, both."""
+    if dataset.modality != "text":
+        return None
+    given = dataset.inputs[row]
+    text = " ⏐ ".join(given) if isinstance(given, tuple) else str(given)
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+
+
+def _samples(model: Model, dataset: Dataset, rows: NDArray[np.int64], watcher: Watcher) -> tuple[Sample, ...]:
+    """What the pretrained and the trained model write after the first test prompts."""
+    base = Model(
+        model.backbone,
+        Network(model.backbone.module, NoHead()),
+        model.task,
+        "unchanged",
+        len(model.backbone.blocks),
+    )
+    samples: list[Sample] = []
+    for row in rows[:_SAMPLES]:
+        watcher.on_work("writing samples", len(samples), min(_SAMPLES, len(rows)))
+        prompt, expected = split_prompt(dataset.inputs[int(row)])
+        before, after = (each.generate([prompt])[0] for each in (base, model))
+        samples.append(
+            Sample(
+                name=dataset.names[int(row)],
+                prompt=prompt_text(prompt)[-_PROMPT:],
+                expected=expected[:_EXCERPT],
+                before=before,
+                after=after,
+            )
+        )
+    return tuple(samples)
 
 
 def _thumbnail(dataset: Dataset, row: int) -> str | None:

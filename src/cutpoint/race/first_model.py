@@ -25,6 +25,8 @@ def save_first_model(
     dataset: Dataset, backbone: Backbone, judging: Judging, folder: RunFolder, watcher: Watcher
 ) -> None:
     """Fit the exact head on a few rows and save it as RUN/model, unless there is a model or few rows anyway."""
+    if dataset.task.kind in ("tagging", "language"):  # no row of features an example to fit a head on
+        return
     if len(judging.rows) <= 2 * ROWS or (folder.model / "cutpoint.json").exists():
         return
     ungrouped = replace(dataset, groups=None)  # nothing is judged on the other rows; groups may be too large

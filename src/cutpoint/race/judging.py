@@ -53,7 +53,8 @@ def plan_judging(dataset: Dataset, settings: Settings) -> Judging:
         return Judging(
             rows, given, (((train, given),),), f"on your validation split of {len(given)} examples"
         )
-    if len(train) >= settings.cross_validate_below:
+    # A language model is judged on thousands of tokens even where its texts are few.
+    if len(train) >= settings.cross_validate_below or dataset.task.kind == "language":
         kept, held = holdout(dataset, train, fraction=settings.validation_fraction, seed=settings.seed)
         return Judging(train, held, (((kept, held),),), f"on {len(held)} examples held out from training")
     repeats = folds(dataset, train, count=settings.folds, repeats=settings.repeats, seed=settings.seed)

@@ -12,9 +12,10 @@ from cutpoint.race.calibration import Calibration
 from cutpoint.race.judging import Judging
 from cutpoint.race.prediction import predict_cost
 from cutpoint.race.settings import Settings
+from cutpoint.regimes.injection import injected_sizes, why_not_here
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.regimes.regime import Regime
-from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Provenance, Record, Task
+from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Provenance, Record, Task, Trial
 
 
 class PlannedTrial(Record):
@@ -42,6 +43,8 @@ class Plan(Record):
     dropped_cuts: dict[str, dict[str, str]]
     calibration: dict[str, Calibration]
     trials: tuple[PlannedTrial, ...]
+    excluded: tuple[Trial, ...] = ()
+    """What cannot run at all."""
     versions: dict[str, str]
 
 
@@ -70,9 +73,30 @@ def plan_trials(
     """
     planned = []
     for regime in regimes:
+        if why_not_here(regime, backbone, task):
+            continue
         for cut in _cuts(regime, backbone, curve, settings, task):
             planned.append(_plan_trial(backbone, regime, cut, calibration, judging, task, settings, prefix))
     return planned
+
+
+def excluded_trials(
+    backbone: Backbone, regimes: Sequence[Regime], task: Task, seed: int, prefix: str
+) -> list[Trial]:
+    """The regimes that cannot run on this backbone for this task, each with the reason."""
+    reasons = {regime.name: why_not_here(regime, backbone, task) for regime in regimes}
+    return [
+        Trial(
+            id=f"{prefix}{name}",
+            regime=name,
+            backbone=backbone.name,
+            seed=seed,
+            status="skipped",
+            reason=reason,
+        )
+        for name, reason in reasons.items()
+        if reason
+    ]
 
 
 def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
@@ -110,13 +134,14 @@ def _plan_trial(
     prefix: str,
 ) -> PlannedTrial:
     first_train, first_held = judging.repeats[0][0]
-    recipe = resolve_recipe(regime, backbone, cut=cut, rows=len(first_train))
+    recipe = resolve_recipe(regime, backbone, cut=cut, rows=len(first_train), task=task)
     repeats = len(judging.repeats) if regime.is_head_only else 1
     fits = repeats * len(judging.repeats[0])
     cost = predict_cost(
         recipe,
         calibration,
         width=backbone.width,
+        trainable=_trainable(recipe, backbone, calibration),
         task=task,
         rows=len(first_train),
         judged=len(first_held),
@@ -128,6 +153,13 @@ def _plan_trial(
     return PlannedTrial(
         id=f"{prefix}{name}", backbone=backbone.name, recipe=recipe, repeats=repeats, predicted=cost
     )
+
+
+def _trainable(recipe: Recipe, backbone: Backbone, calibration: Calibration) -> int:
+    """Parameters that train beside the head."""
+    if recipe.regime.adapter is not None:
+        return sum(injected_sizes(backbone, recipe.regime.adapter, recipe.cut).values())
+    return calibration.trainable[recipe.cut]
 
 
 def cut_name(frozen_blocks: int, blocks: Sequence[Block], pattern: str | None = None) -> str:

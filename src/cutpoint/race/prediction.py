@@ -8,6 +8,8 @@ from cutpoint.types import Cost, Task
 
 RATE_SHARE = 0.25
 """Share of a fit's epochs that each candidate rate is tried for."""
+_RANKS_TRIED = 2
+"""Ranks beside the first that are tried at least."""
 _FLOAT_BYTES = 4
 
 
@@ -16,6 +18,7 @@ def predict_cost(
     calibration: Calibration,
     *,
     width: int,
+    trainable: int,
     task: Task,
     rows: int,
     judged: int,
@@ -29,6 +32,7 @@ def predict_cost(
         recipe: Resolved for these rows.
         calibration: Of the backbone on this machine.
         width: Pooled features per example.
+        trainable: Parameters of the backbone, or of its adapter, that train in the recipe's lowest stage.
         task: What is predicted.
         rows: Training rows of one fit.
         judged: Validation rows of one fit.
@@ -37,25 +41,22 @@ def predict_cost(
         can_cache: Whether activations at the recipe's cut may be stored.
     """
     one = sum(_stage_seconds(stage, calibration, rows, judged, can_cache) for stage in recipe.stages)
-    search = RATE_SHARE * len(recipe.rate_candidates) * one
+    search = RATE_SHARE * (len(recipe.rate_candidates) + _RANKS_TRIED * recipe.rank_is_open) * one
     share_below = calibration.flops_below[recipe.cut]
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
     head = _head_parameters(recipe, width, task)
-    is_untouched = recipe.cut == len(calibration.trainable) - 1
-    trainable = head + calibration.trainable[recipe.cut]
-    stored = head + (0 if is_untouched else calibration.trainable[recipe.cut])
     return Cost(
         seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
-        trainable_parameters=trainable,
-        total_parameters=calibration.parameters + head,
-        stored_bytes=_FLOAT_BYTES * stored,
+        trainable_parameters=head + trainable,
+        total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
+        stored_bytes=_FLOAT_BYTES * (head + trainable),
         flops=calibration.flops + 2 * head,
     )
 
 
 def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: int, can_cache: bool) -> float:
-    if stage.phase.solver == "exact":
-        return calibration.exact_seconds * rows
+    if stage.phase.solver != "gradient":
+        return calibration.exact_seconds * rows if stage.phase.solver == "exact" else 0.0
     epochs = int(stage.phase.epochs)
     below = calibration.flops_below[stage.frozen_blocks]
     if stage.frozen_blocks == len(calibration.trainable) - 1:
@@ -69,6 +70,8 @@ def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: in
 
 
 def _head_parameters(recipe: Recipe, width: int, task: Task) -> int:
+    if task.kind == "language":
+        return 0
     if recipe.regime.head == "linear":
         return (width + 1) * task.outputs
     hidden = recipe.regime.hidden

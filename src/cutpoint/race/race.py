@@ -31,7 +31,7 @@ from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.judging import Judging, plan_judging
-from cutpoint.race.plan import Plan, PlannedTrial, in_order, plan_trials
+from cutpoint.race.plan import Plan, PlannedTrial, excluded_trials, in_order, plan_trials
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.trial import Ground, TrialRun
@@ -40,7 +40,7 @@ from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.regime import Regime
 from cutpoint.reports import write_report
 from cutpoint.runtime import channels_last
-from cutpoint.types import Comparison, Dataset, Result, Trial, Verdict
+from cutpoint.types import Comparison, Dataset, LayerProbe, Result, Trial, Verdict
 
 _REPORT_SECONDS = 5.0
 
@@ -125,6 +125,8 @@ class Race:
             self.watcher.on_message(f"{self.folder.path} is finished; --restart runs it anew.")
             return done
         self.watcher.on_plan(plan)
+        for trial in plan.excluded:
+            self._record(trial)
         try:
             for planned in plan.trials:
                 self._take_turn(plan, planned)
@@ -155,21 +157,18 @@ class Race:
     def _make_plan(self) -> Plan:
         trials: list[PlannedTrial] = []
         curves, calibrations, dropped = {}, {}, {}
-        targets = self.dataset.targets[self.judging.rows]
-        groups = None if self.dataset.groups is None else self.dataset.groups[self.judging.rows]
+        excluded: list[Trial] = []
         named = [entry for entry in self.entries if entry.backbone.blocks]
         for entry in self.entries:
             backbone, bank = entry.backbone, self.banks[entry.backbone.name]
             if backbone.blocks:
                 bank.store_prepared()
-            pooled = bank.pooled()
-            if backbone.blocks:
-                self.watcher.on_message(f"Probing every block of {backbone.name}.")
-            curve = probe_layers(
-                backbone, pooled, targets, self.dataset.task, groups=groups, seed=self.settings.seed
-            )
-            calibration = calibrate(bank, targets, self.dataset.task, self.device)
+            curve = self._curve(bank)
+            calibration = calibrate(bank, bank.targets, self.dataset.task, self.device)
             prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
+            excluded += excluded_trials(
+                backbone, entry.regimes, self.dataset.task, self.settings.seed, prefix
+            )
             trials += plan_trials(
                 backbone,
                 entry.regimes,
@@ -197,8 +196,19 @@ class Race:
             dropped_cuts=dropped,
             calibration=calibrations,
             trials=in_order(trials),
+            excluded=tuple(excluded),
             versions=self.versions,
         )
+
+    def _curve(self, bank: FeatureBank) -> tuple[LayerProbe, ...]:
+        """The every-layer probe; none of what has no layers, or no features to put a head on."""
+        backbone, task = bank.backbone, self.dataset.task
+        if not backbone.blocks or task.kind == "language":
+            return ()
+        pooled = bank.pooled()
+        self.watcher.on_message(f"Probing every block of {backbone.name}.")
+        groups = None if self.dataset.groups is None else self.dataset.groups[bank.rows]
+        return probe_layers(backbone, pooled, bank.targets, task, groups=groups, seed=self.settings.seed)
 
     def _check_same(self, plan: Plan) -> None:
         """Raise where the folder's run was asked for something else: its answer would be to another question."""
@@ -417,6 +427,7 @@ class Race:
             test=examination.score if examination else None,
             confusion=examination.confusion if examination else None,
             mistakes=examination.mistakes if examination else (),
+            samples=examination.samples if examination else (),
             verdict=verdict,
             seconds=self.clock.seconds,
             settings=plan.settings.model_dump(mode="json"),

@@ -38,6 +38,7 @@ class Settings(Record):
     cut: int | str | None = None
     """Where regimes that say "cut" cut; None: where the every-layer probe proposes."""
     image_size: int | None = None
+    max_length: int | None = None
     validation_fraction: float = 0.2
     folds: int = 5
     repeats: int = 3

@@ -23,6 +23,7 @@ from cutpoint.evaluation.intervals import score
 from cutpoint.features.bank import FeatureBank
 from cutpoint.model import Model
 from cutpoint.race.calibration import Calibration
+from cutpoint.race.choices import Choices, ShortRun, climb
 from cutpoint.race.judging import Judging, Rows
 from cutpoint.race.latency import latency_ms
 from cutpoint.race.plan import PlannedTrial, cut_name
@@ -30,7 +31,7 @@ from cutpoint.race.prediction import RATE_SHARE
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes.recipe import Recipe
+from cutpoint.regimes.recipe import FIRST_RANK, Recipe
 from cutpoint.runtime import PeakMemory
 from cutpoint.training.fit import Fit, FitData
 from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Score, Task, Trial
@@ -56,14 +57,6 @@ class FitRecord(Record):
     peak_memory_bytes: int
 
 
-class RateRecord(Record):
-    """The short runs that chose the rate."""
-
-    rate: float
-    losses: dict[str, float]
-    seconds: float
-
-
 @dataclass(frozen=True)
 class Ground:
     """What every trial of one backbone stands on."""
@@ -84,7 +77,7 @@ class Ground:
         groups = self.dataset.groups
         return FitData(
             bank=self.bank,
-            targets=self.dataset.targets[self.bank.rows],
+            targets=self.bank.targets,
             task=self.task,
             train=self.bank.positions(train),
             validation=self.bank.positions(held),
@@ -133,19 +126,19 @@ class TrialRun:
         finished = read_record(self.folder / "trial.json", Trial)
         if finished is not None:
             return finished
-        recipe = self._with_rate(self.planned.recipe)
+        recipe = self._with_choices(self.planned.recipe)
         records = [self._one_fit(number, recipe) for number in range(len(self._fits))]
         trial = self._record(recipe, records)
         write_record(self.folder / "trial.json", trial)
         return trial
 
     def predictions(self) -> NDArray[np.float32]:
-        """(repeats, judged rows, outputs) of a finished trial."""
+        """(repeats, judged rows, …) scores of a finished trial."""
         judged = self.ground.judging.judged
-        shape = (self.planned.repeats, len(judged), self.ground.task.outputs)
-        table = np.full(shape, np.nan, dtype=np.float32)
-        for number, (repeat, _, held) in enumerate(self._fits):
-            table[repeat, np.searchsorted(judged, held)] = np.load(self._predictions_file(number))
+        found = [np.load(self._predictions_file(number)) for number in range(len(self._fits))]
+        table = np.full((self.planned.repeats, len(judged), *found[0].shape[1:]), np.nan, dtype=np.float32)
+        for (repeat, _, held), scores in zip(self._fits, found, strict=True):
+            table[repeat, np.searchsorted(judged, held)] = scores
         return table
 
     def save_final_model(self, description: dict[str, Any]) -> Model:
@@ -154,7 +147,7 @@ class TrialRun:
         With held-out validation it is the one that was judged; after cross-validation it is fitted once more, on all
         rows, for as many epochs as the folds kept (median).
         """
-        recipe = self._with_rate(self.planned.recipe)
+        recipe = self._with_choices(self.planned.recipe)
         if self.ground.judging.is_cross_validation:
             records = [self._read_fit(number) for number in range(len(self._fits))]
             kept = median_low([record.kept_epoch for record in records if record is not None])
@@ -230,38 +223,51 @@ class TrialRun:
         note = "" if count == 1 else f"fit {int(name) + 1} of {count}"
         self.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
 
-    def _with_rate(self, recipe: Recipe) -> Recipe:
-        """The recipe with the rate that short runs chose, where the regime left it open."""
-        if not recipe.rate_candidates:
+    def _with_choices(self, recipe: Recipe) -> Recipe:
+        """The recipe with the rate and the rank that short runs chose, where the regime left them open."""
+        if not recipe.rate_candidates and not recipe.rank_is_open:
             return recipe
-        path = self.folder / "rate.json"
-        chosen = read_record(path, RateRecord)
+        path = self.folder / "choices.json"
+        chosen = read_record(path, Choices)
         if chosen is None:
-            chosen = self._choose_rate(recipe)
+            chosen = self._choose(recipe)
             write_record(path, chosen)
-        return recipe.with_rate(chosen.rate)
+        return chosen.applied(recipe)
 
-    def _choose_rate(self, recipe: Recipe) -> RateRecord:
-        """Anneal each candidate over a quarter of the epochs; the least validation loss at the end wins."""
+    def _choose(self, recipe: Recipe) -> Choices:
+        """Anneal each candidate over a quarter of the epochs; the least validation loss at the end wins.
+
+        Rates are tried at the first rank; then the rank is halved and doubled from there as long as that helps.
+        """
         train, held = self._rows_for_rates()
         epochs = [
-            0 if stage.phase.solver == "exact" else max(round(RATE_SHARE * int(stage.phase.epochs)), 2)
+            max(round(RATE_SHARE * int(stage.phase.epochs)), 2) if stage.phase.solver == "gradient" else 0
             for stage in recipe.stages
         ]
-        losses: dict[float, float] = {}
-        seconds = 0.0
-        for rate in recipe.rate_candidates:
-            fit = self._fit(recipe.with_rate(rate).with_epochs(epochs), train, held)
+        tried: list[ShortRun] = []
+
+        def loss_of(rate: float | None, rank: int | None) -> float:
+            """The short run's loss, and where it diverged one that no other exceeds."""
+            fit = self._fit(Choices(rate=rate, rank=rank).applied(recipe).with_epochs(epochs), train, held)
+            named = " and ".join(
+                f"{name} {value:g}" for name, value in (("rate", rate), ("rank", rank)) if value is not None
+            )
             for _ in fit:
-                self.watcher.on_trial_progress(self.planned, 0.0, f"trying rate {rate:g}")
+                self.watcher.on_trial_progress(self.planned, 0.0, f"trying {named}")
                 self.check_time()
             last = fit.records[-1].validation_loss
-            losses[rate] = _WORST_LOSS if last is None or fit.state.diverged else last
-            seconds += sum(record.seconds for record in fit.records)
-        best = min(losses, key=lambda rate: (losses[rate], rate))
-        return RateRecord(
-            rate=best, losses={f"{rate:g}": loss for rate, loss in losses.items()}, seconds=seconds
-        )
+            loss = _WORST_LOSS if last is None or fit.state.diverged else last
+            seconds = sum(record.seconds for record in fit.records)
+            tried.append(ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds))
+            return loss
+
+        rank = FIRST_RANK if recipe.rank_is_open else None
+        rates = recipe.rate_candidates or (None,)
+        losses = {rate: loss_of(rate, rank) for rate in rates}
+        rate = min(losses, key=lambda each: (losses[each], each or 0.0))
+        if rank is not None:
+            rank = climb(rank, losses[rate], lambda each: loss_of(rate, each))
+        return Choices(rate=rate, rank=rank, tried=tuple(tried))
 
     def _rows_for_rates(self) -> tuple[Rows, Rows]:
         """The first fit's rows; in cross-validation a third of all rows judges, since a fold is too few."""
@@ -323,13 +329,13 @@ class TrialRun:
     def _cost(self, recipe: Recipe, records: Sequence[FitRecord]) -> Cost:
         """Measured costs. The frozen pass is shared between trials; each is charged for it in full."""
         calibration, predicted = self.ground.calibration, self.planned.predicted
-        rate = read_record(self.folder / "rate.json", RateRecord)
+        chosen = read_record(self.folder / "choices.json", Choices)
         frozen = (
             calibration.forward_seconds * calibration.flops_below[recipe.cut] * len(self.ground.bank.rows)
         )
         seconds = sum(epoch.seconds for record in records for epoch in record.epochs)
         return Cost(
-            seconds=seconds + frozen + (rate.seconds if rate else 0.0),
+            seconds=seconds + frozen + (chosen.seconds if chosen else 0.0),
             peak_memory_bytes=max(record.peak_memory_bytes for record in records),
             trainable_parameters=min(record.trained_parameters for record in records),
             total_parameters=predicted.total_parameters,
@@ -347,9 +353,9 @@ class TrialRun:
         }
         if records[0].strength is not None:
             facts["strengths"] = [record.strength for record in records]
-        rate = read_record(self.folder / "rate.json", RateRecord)
-        if rate is not None:
-            facts["rate_choice"] = rate.model_dump(exclude={"seconds"})
+        chosen = read_record(self.folder / "choices.json", Choices)
+        if chosen is not None:
+            facts["choices"] = chosen.model_dump(exclude_none=True)
         return facts
 
     def _model(self, fit: Fit, description: dict[str, Any]) -> Model:
@@ -360,6 +366,7 @@ class TrialRun:
             regime=fit.recipe.regime.name,
             cut=fit.reached_cut,
             description=description,
+            adapter=fit.recipe.regime.adapter,
         )
 
     def _checkpoint(self, name: str) -> Path:

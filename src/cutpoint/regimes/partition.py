@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cutpoint.adapters import is_adapter_parameter
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.order import block_parameters
 from cutpoint.model import Network
@@ -16,10 +17,18 @@ from cutpoint.model import Network
 
 @dataclass(frozen=True)
 class Partition:
-    """Blocks 1…frozen_blocks are frozen; above them everything trains, or only what the pattern matches."""
+    """Blocks 1…frozen_blocks are frozen; above them everything trains, or only what the pattern matches, or only what
+    an adapter has injected."""
 
     frozen_blocks: int
     pattern: str | None = None
+    adapter: bool = False
+
+    def chooses(self, name: str) -> bool:
+        """Whether the parameter of that name trains, if it stands above the cut."""
+        if self.adapter:
+            return is_adapter_parameter(name)
+        return self.pattern is None or fnmatchcase(name, self.pattern)
 
 
 def trainable_parameters(
@@ -38,12 +47,10 @@ def trainable_parameters(
         chosen["uncovered"] = [(name, p) for name, p in module.named_parameters() if name not in covered]
     for block, parameters in list(zip(blocks, held, strict=True))[partition.frozen_blocks :]:
         chosen[block.name] = list(parameters.items())
-    if partition.pattern is not None:
-        pattern = partition.pattern
-        chosen = {
-            block: [(name, p) for name, p in members if fnmatchcase(name, pattern)]
-            for block, members in chosen.items()
-        }
+    chosen = {
+        block: [(name, p) for name, p in members if p.is_floating_point() and partition.chooses(name)]
+        for block, members in chosen.items()
+    }
     chosen["head"] = list(network.head.named_parameters())
     return {block: members for block, members in chosen.items() if members}
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.position import cut_position
 from cutpoint.errors import RegimeError
+from cutpoint.regimes.injection import first_injected_block
 from cutpoint.regimes.partition import Partition
 from cutpoint.regimes.regime import Phase, Regime
-from cutpoint.types import Record
+from cutpoint.types import Record, Task
 
 # Fine-tuning is budgeted by steps, not epochs: few labels need many passes, many labels few.
 TARGET_STEPS = 600
@@ -19,10 +20,15 @@ BATCH_SIZES = (16, 32)
 """Below and from `SMALL_ROWS` training rows."""
 SMALL_ROWS = 500
 HEAD_EPOCHS = 60
+CONTRASTIVE_STEPS = 300
+"""Of batches whose pairs are all compared: more changes little (SetFit caps its pairs likewise)."""
 # Rates worth a short trial. Convolutions with fixed BatchNorm statistics take about ten times the rate of
 # transformers; both ladders stay at or below what the networks were pretrained with.
 CONVOLUTION_RATES = (3e-4, 1e-3)
 TRANSFORMER_RATES = (3e-5, 1e-4)
+# Adapters start from nothing and take ten times the rate of the weights that they stand in for.
+ADAPTER_RATES = (3e-4, 1e-3, 3e-3)
+FIRST_RANK = 16
 
 
 class Stage(Record):
@@ -35,7 +41,7 @@ class Stage(Record):
 
     @property
     def partition(self) -> Partition:
-        return Partition(self.frozen_blocks, self.pattern)
+        return Partition(self.frozen_blocks, self.pattern, adapter=self.phase.train == "adapter")
 
 
 class Recipe(Record):
@@ -47,6 +53,8 @@ class Recipe(Record):
     """Frozen blocks of the lowest stage: what the trial is said to be cut at."""
     rate_candidates: tuple[float, ...] = ()
     """Rates still to be chosen between by short runs; empty when every rate is fixed."""
+    rank_is_open: bool = False
+    """Whether short runs are still to choose the adapter's rank, climbing from `FIRST_RANK`."""
 
     def with_rate(self, rate: float) -> Recipe:
         """The same recipe with `rate` wherever the regime left it open."""
@@ -58,6 +66,13 @@ class Recipe(Record):
         )
         return self.model_copy(update={"stages": stages, "rate_candidates": ()})
 
+    def with_rank(self, rank: int) -> Recipe:
+        """The same recipe with that rank of its adapter."""
+        if self.regime.adapter is None:
+            return self
+        adapter = self.regime.adapter.model_copy(update={"rank": rank})
+        return self.model_copy(update={"regime": self.regime.model_copy(update={"adapter": adapter})})
+
     def with_epochs(self, epochs: Sequence[int]) -> Recipe:
         """The same recipe with these numbers of epochs, one a stage."""
         stages = tuple(
@@ -67,37 +82,49 @@ class Recipe(Record):
         return self.model_copy(update={"stages": stages})
 
 
-def resolve_recipe(regime: Regime, backbone: Backbone, *, cut: int | str | None, rows: int) -> Recipe:
+def resolve_recipe(
+    regime: Regime, backbone: Backbone, *, cut: int | str | None, rows: int, task: Task
+) -> Recipe:
     """Resolve a regime for a backbone and a number of training rows.
 
     Args:
         regime: What to resolve.
         backbone: Gives the order of blocks.
         cut: Where phases that say "cut" cut: frozen blocks, a block's name, or a pattern. May be None if no
-            phase says so.
+            phase says so. Adapters are injected above it, where it is given.
         rows: Training rows of one fit.
+        task: What is predicted. Language models bring their head, and phases that would solve one fall away.
 
     Raises:
         RegimeError: A phase needs a cut and none is given.
     """
+    if task.kind == "language":  # perplexity is of the plain likelihood
+        objective = regime.objective.model_copy(update={"label_smoothing": 0.0})
+        regime = regime.model_copy(update={"objective": objective})
     stages: list[Stage] = []
     for phase in regime.phases:
-        stages.extend(_stages(regime, phase, backbone, cut, rows))
+        if not (task.kind == "language" and phase.solver == "exact"):
+            stages.extend(_stages(regime, phase, backbone, cut, rows))
     candidates: tuple[float, ...] = ()
     if any(stage.phase.rate == "auto" and stage.phase.solver == "gradient" for stage in stages):
-        candidates = TRANSFORMER_RATES if _is_transformer(backbone) else CONVOLUTION_RATES
+        candidates = _rates(regime, backbone)
     lowest = min((stage.frozen_blocks for stage in stages), default=len(backbone.blocks))
     recipe = Recipe(regime=regime, stages=tuple(stages), cut=lowest, rate_candidates=candidates)
+    if regime.adapter is not None and regime.adapter.rank == "auto":
+        recipe = recipe.with_rank(FIRST_RANK).model_copy(update={"rank_is_open": True})
     return recipe.with_rate(candidates[0]) if len(candidates) == 1 else recipe
 
 
-def partition_of(phase: Phase, backbone: Backbone, cut: int | str | None) -> Partition:
-    """What a phase trains on this backbone.
+def partition_of(regime: Regime, phase: Phase, backbone: Backbone, cut: int | str | None) -> Partition:
+    """What a phase of a regime trains on this backbone.
 
     Raises:
         RegimeError: The phase says "cut" and none is given.
         BackboneError: A block or pattern that the backbone does not have.
     """
+    if phase.train == "adapter" and regime.adapter is not None:
+        above = 0 if cut is None else cut_position(backbone, cut)
+        return Partition(first_injected_block(backbone, regime.adapter, above), adapter=True)
     where: int | str | None = cut if phase.train == "cut" else phase.train
     if where is None:
         raise RegimeError(
@@ -115,8 +142,8 @@ def partition_of(phase: Phase, backbone: Backbone, cut: int | str | None) -> Par
 def _stages(
     regime: Regime, phase: Phase, backbone: Backbone, cut: int | str | None, rows: int
 ) -> list[Stage]:
-    partition = partition_of(phase, backbone, cut)
-    numbers = phase.model_copy(update=_resolved_numbers(phase, rows))
+    partition = partition_of(regime, phase, backbone, cut)
+    numbers = phase.model_copy(update={**_resolved_numbers(phase, rows), **_without_views(phase, backbone)})
     if not phase.one_block_at_a_time:
         return [Stage(phase=numbers, frozen_blocks=partition.frozen_blocks, pattern=partition.pattern)]
     from_the_top = range(len(backbone.blocks) - 1, partition.frozen_blocks - 1, -1)
@@ -137,15 +164,28 @@ def _resolved_numbers(phase: Phase, rows: int) -> dict[str, int]:
         batch_size = BATCH_SIZES[rows >= SMALL_ROWS]
     epochs = phase.epochs
     if epochs == "auto":
-        epochs = HEAD_EPOCHS if phase.train == "head" else _epochs(rows, batch_size)
-    return {"batch_size": batch_size, "epochs": 0 if phase.solver == "exact" else epochs}
+        epochs = HEAD_EPOCHS if phase.train == "head" else _epochs(phase, rows, batch_size)
+    return {"batch_size": batch_size, "epochs": epochs if phase.solver == "gradient" else 0}
 
 
-def _epochs(rows: int, batch_size: int) -> int:
+def _without_views(phase: Phase, backbone: Backbone) -> dict[str, str | int]:
+    """Random views are of images: other inputs pass as they are."""
+    if backbone.preprocessing.kind == "image":
+        return {}
+    mix = "none" if backbone.inputs.shape is None else phase.mix
+    return {"augmentation": "none", "views": 0, "mix": mix}
+
+
+def _epochs(phase: Phase, rows: int, batch_size: int) -> int:
     steps = math.ceil(rows / batch_size)
+    if phase.loss == "contrastive":
+        return max(round(CONTRASTIVE_STEPS / steps), 1)
     return min(max(math.ceil(TARGET_STEPS / steps), EPOCHS[0]), EPOCHS[1])
 
 
-def _is_transformer(backbone: Backbone) -> bool:
+def _rates(regime: Regime, backbone: Backbone) -> tuple[float, ...]:
+    if regime.adapter is not None:
+        return ADAPTER_RATES
     names = {type(module).__name__.lower() for module in backbone.module.modules()}
-    return any("attention" in name for name in names)
+    is_transformer = any("attention" in name for name in names)
+    return TRANSFORMER_RATES if is_transformer else CONVOLUTION_RATES

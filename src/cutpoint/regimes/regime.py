@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cutpoint.adapters.adapter import Adapter
 from cutpoint.types import Record
 
 _Rate = Annotated[float, Field(ge=0)]
@@ -21,10 +22,15 @@ class Phase(Record):
     """One stretch of training with a fixed partition into frozen and trainable parts."""
 
     train: int | str = "head"
-    """What trains: "head" · "all" · "cut" (the trial's cut) · a number of frozen blocks · a block's name (it
-    and all above) · a pattern over parameter names such as "*.attention.*"."""
-    solver: Literal["gradient", "exact"] = "gradient"
-    """"exact" solves the convex head on frozen features, its regularisation chosen by cross-validation."""
+    """What trains: "head" · "all" · "cut" (the trial's cut) · "adapter" (what the regime injects, and the head) · a
+    number of frozen blocks · a block's name (it and all above) · a pattern over parameter names such as
+    "*.attention.*"."""
+    loss: Literal["supervised", "contrastive"] = "supervised"
+    """What is minimised: the loss on the targets, or the contrast between examples of equal and of different classes,
+    which shapes the features without a head (SetFit, Tunstall et al. 2022)."""
+    solver: Literal["gradient", "exact", "none"] = "gradient"
+    """"exact" solves the convex head on frozen features, its regularisation chosen by cross-validation (a language
+    model brings its head, and the phase falls away) · "none" leaves everything as it is."""
     one_block_at_a_time: bool = False
     """Expand into one phase a block, unfreezing from the top down to `train` (Howard & Ruder 2018)."""
     until_plateau: bool = False
@@ -45,6 +51,9 @@ class Phase(Record):
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the phase's steps over which the rate rises linearly from zero."""
     batch_size: _Count | Literal["auto"] = "auto"
+    micro_batch: _Count | None = None
+    """Examples that pass at once, their gradients added up to the batch's; None: the whole batch. Where the memory
+    does not suffice it is halved, and the batch stays what it is."""
     weight_decay: float = Field(default=0.01, ge=0)
     batchnorm: Literal["inference", "train", "sync"] = "inference"
     """"inference" keeps every BatchNorm layer on its running statistics, unfrozen blocks included."""
@@ -59,14 +68,22 @@ class Phase(Record):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.solver == "exact" and self.train != "head":
-            raise ValueError('solver "exact" solves the head alone: it needs train "head"')
+        if self.solver != "gradient" and self.train != "head":
+            raise ValueError(f'solver "{self.solver}" concerns the head alone: it needs train "head"')
         if self.solver == "gradient" and self.epochs == 0:
             raise ValueError("a phase without epochs trains nothing")
         if self.one_block_at_a_time and self.train == "head":
             raise ValueError('with train "head" there is no block to unfreeze: say "all" or "cut"')
         if self.until_plateau and not self.one_block_at_a_time:
             raise ValueError("until_plateau needs one_block_at_a_time")
+        if self.micro_batch is not None and self.batchnorm != "inference":
+            raise ValueError(
+                "micro_batch needs batchnorm inference: statistics of parts are not those of the batch"
+            )
+        if self.micro_batch is not None and self.loss == "contrastive":
+            raise ValueError(
+                "the contrastive loss compares all pairs of a batch, and needs micro_batch left out"
+            )
         return self
 
 
@@ -97,6 +114,10 @@ class Regime(Record):
     """How it is called: letters, digits, spaces and . + - _."""
     summary: str = ""
     init: Literal["pretrained", "random"] = "pretrained"
+    adapter: Adapter | None = None
+    """What is injected into the backbone, whose own weights then stay frozen."""
+    checkpointing: bool = False
+    """Compute the activations of blocks again when gradients flow back, instead of keeping them (Chen et al. 2016)."""
     head: Literal["linear", "mlp"] = "linear"
     hidden: int = Field(default=256, ge=1)
     """Hidden units of an "mlp" head."""
@@ -114,6 +135,15 @@ class Regime(Record):
             raise ValueError('solver "exact" solves a linear head, not head "mlp"')
         return self
 
+    @model_validator(mode="after")
+    def _adapter_trains(self) -> Self:
+        trains = any(phase.train == "adapter" for phase in self.phases)
+        if trains != (self.adapter is not None):
+            raise ValueError(
+                'a regime with an adapter has a phase with train "adapter", and only such a regime has one'
+            )
+        return self
+
     @property
     def needs_cut(self) -> bool:
         """Whether a cut has to be supplied by the user or proposed by the every-layer probe."""
@@ -127,4 +157,4 @@ class Regime(Record):
     @property
     def is_exact(self) -> bool:
         """Whether nothing is trained by gradient steps."""
-        return all(phase.solver == "exact" for phase in self.phases)
+        return all(phase.solver != "gradient" for phase in self.phases)

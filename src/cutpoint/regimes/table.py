@@ -7,23 +7,28 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
 
+from cutpoint.adapters import Adapter
 from cutpoint.errors import RegimeError
 from cutpoint.regimes.regime import Objective, Phase, Regime
 
 
+Audience = Literal["image", "text", "language", "features"]
+"""Who an automatic race is for: a modality, or language modelling."""
+
+
 @cache
-def _rows() -> dict[str, tuple[Regime, bool]]:
-    """Name → (regime, whether regimes="auto" races it), in the table's order."""
+def _rows() -> dict[str, tuple[Regime, tuple[Audience, ...]]]:
+    """Name → (regime, for whom regimes="auto" races it), in the table's order."""
     text = files("cutpoint.regimes").joinpath("table.yaml").read_text(encoding="utf-8")
     rows = {}
     for row in yaml.safe_load(text):
-        is_auto = row.pop("auto", False)
-        rows[row["name"]] = (Regime(**row), is_auto)
+        auto = tuple(row.pop("auto", ()))
+        rows[row["name"]] = (Regime(**row), auto)
     return rows
 
 
@@ -32,15 +37,21 @@ def named_regimes() -> tuple[Regime, ...]:
     return tuple(regime for regime, _ in _rows().values())
 
 
-def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Regime, ...]:
+def resolve_regimes(
+    regimes: str | Regime | Sequence[str | Regime], audience: Audience = "image"
+) -> tuple[Regime, ...]:
     """Turn what a user names into regimes: "auto", "all", names, paths of YAML files, or Regime objects.
+
+    Args:
+        regimes: What the user named.
+        audience: Whom "auto" is for.
 
     Raises:
         RegimeError: An unknown name, or a file that is not a regime.
     """
     if isinstance(regimes, (str, Regime)):
         regimes = [regimes]
-    chosen = [regime for entry in regimes for regime in _resolve(entry)]
+    chosen = [regime for entry in regimes for regime in _resolve(entry, audience)]
     names = [regime.name for regime in chosen]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -50,11 +61,11 @@ def resolve_regimes(regimes: str | Regime | Sequence[str | Regime]) -> tuple[Reg
     return tuple(chosen)
 
 
-def _resolve(entry: str | Regime) -> tuple[Regime, ...]:
+def _resolve(entry: str | Regime, audience: Audience) -> tuple[Regime, ...]:
     if isinstance(entry, Regime):
         return (entry,)
     if entry == "auto":
-        return tuple(regime for regime, is_auto in _rows().values() if is_auto)
+        return tuple(regime for regime, auto in _rows().values() if audience in auto)
     if entry == "all":
         return named_regimes()
     if entry in _rows():
@@ -100,7 +111,12 @@ def read_regime(path: Path) -> Regime:
 
 
 def _unknown_key(path: Path, where: str) -> RegimeError:
-    known = (*Regime.model_fields, *Phase.model_fields, *Objective.model_fields)
+    known = (
+        *Regime.model_fields,
+        *Phase.model_fields,
+        *Objective.model_fields,
+        *Adapter.model_fields,
+    )
     near = get_close_matches(where.rpartition(".")[2], known, n=1)
     return RegimeError(
         f"The regime file {path} has a key that no regime has: {where}.",

@@ -1,13 +1,24 @@
 """The machine: memory allocator, threads, devices, peak memory."""
 
 from cutpoint.runtime.allocator import tune_allocator
-from cutpoint.runtime.device import channels_last, choose_device, one_thread, set_threads
+from cutpoint.runtime.device import (
+    channels_last,
+    choose_device,
+    free_memory,
+    is_out_of_memory,
+    mixed_precision,
+    one_thread,
+    set_threads,
+)
 from cutpoint.runtime.memory import PeakMemory
 
 __all__ = [
     "PeakMemory",
     "channels_last",
     "choose_device",
+    "free_memory",
+    "is_out_of_memory",
+    "mixed_precision",
     "one_thread",
     "set_threads",
     "tune_allocator",

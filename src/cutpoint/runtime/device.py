@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -57,3 +58,25 @@ def set_threads(count: int | None) -> int:
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()
+
+
+@contextmanager
+def mixed_precision(device: torch.device) -> Iterator[None]:
+    """Arithmetic in bfloat16 inside the block on a GPU that has it; weights, losses and the CPU stay float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            yield
+    else:
+        yield
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a tensor found no room, on a GPU or in the machine's own memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def free_memory() -> None:
+    """Hand memory that is held for reuse back, so that smaller tensors find room."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cutpoint.adapters import inject
 from cutpoint.features.seeding import seeded
-from cutpoint.heads.modules import Head, LinearHead, MLPHead
+from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.model import Network
 from cutpoint.objectives import StartingPointPenalty, SupervisedLoss, balanced_class_weights
 from cutpoint.regimes.partition import trainable_parameters
 from cutpoint.regimes.recipe import Recipe, Stage
+from cutpoint.training.checkpointing import keep_no_activations
 from cutpoint.training.state import FitData
+from cutpoint.types import IGNORED
 
 
 def build_network(recipe: Recipe, data: FitData, seed: int) -> Network:
@@ -25,8 +28,8 @@ def build_network(recipe: Recipe, data: FitData, seed: int) -> Network:
 
 
 def target_tensor(data: FitData, device: torch.device) -> Tensor:
-    """Targets of the bank's rows: int64 class numbers, else float32."""
-    kind = np.int64 if data.task.is_classification else np.float32
+    """Targets of the bank's rows: int64 numbers of classes, tags or tokens, else float32."""
+    kind = np.float32 if data.task.kind in ("multilabel", "regression") else np.int64
     return torch.from_numpy(data.targets.astype(kind)).to(device)
 
 
@@ -53,9 +56,11 @@ def training_loss(recipe: Recipe, data: FitData, device: torch.device) -> Superv
 
 def class_weights(recipe: Recipe, data: FitData) -> Tensor | None:
     """(classes,) weights where the objective wants them."""
-    if recipe.regime.objective.class_weights == "none" or not data.task.is_classification:
+    kinds = ("binary", "multiclass", "tagging")
+    if recipe.regime.objective.class_weights == "none" or data.task.kind not in kinds:
         return None
-    return balanced_class_weights(data.targets[data.train], data.task.outputs)
+    targets = data.targets[data.train]
+    return balanced_class_weights(targets[targets != IGNORED], data.task.outputs)
 
 
 def l2_sp_penalty(
@@ -84,6 +89,11 @@ def _module(recipe: Recipe, data: FitData) -> nn.Module:
         return backbone.module  # never changed, so never copied
     else:
         module = copy.deepcopy(backbone.module)
+    if recipe.regime.adapter is not None:
+        above = [member for block in backbone.blocks[recipe.cut :] for member in block.members]
+        inject(module, recipe.regime.adapter, above)
+    if recipe.regime.checkpointing:
+        keep_no_activations(module)
     is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     if is_distributed and any(stage.phase.batchnorm == "sync" for stage in recipe.stages):
         convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
@@ -94,15 +104,24 @@ def _module(recipe: Recipe, data: FitData) -> nn.Module:
 def _head(recipe: Recipe, data: FitData) -> Head:
     regime, width, outputs = recipe.regime, data.bank.backbone.width, data.task.outputs
     head: Head
+    if data.task.kind == "language":
+        return NoHead()
     if regime.head == "linear":
         head = LinearHead(width, outputs)
     else:
         head = MLPHead(width, outputs, (regime.hidden,), regime.dropout)
     if regime.init == "pretrained" and recipe.stages[0].phase.solver == "gradient":
-        head.standardise_inputs(torch.from_numpy(data.bank.pooled().final[data.train].copy()))
+        head.standardise_inputs(_pooled(data))
     if data.task.kind == "regression":
         head.scale_outputs(torch.from_numpy(data.targets[data.train].astype(np.float32)))
     return head
+
+
+def _pooled(data: FitData) -> Tensor:
+    """(rows, width) pretrained features of the training rows, or of their words."""
+    pooled = data.bank.pooled()
+    places = data.train if pooled.spans is None else pooled.spans.places(data.train)
+    return torch.from_numpy(pooled.final[places])
 
 
 def _target_variance(data: FitData) -> float:

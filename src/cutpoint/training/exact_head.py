@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.exact import fit_exact
 from cutpoint.regimes.recipe import Recipe
@@ -21,11 +25,20 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
     with seeded(seed):  # a head is drawn before it is solved
         solved = fit_exact(
             judge.features(source, data.train),
-            data.targets[data.train],
-            data.task,
+            judge.labels(data.train),
+            data.task.for_heads,
             class_weights=None if weights is None else weights.numpy(),
-            groups=None if data.groups is None else data.groups[data.train],
+            groups=_groups(data, judge),
             seed=seed,
         )
     judge.network.head.load_state_dict(solved.head.state_dict())
     return solved.strength
+
+
+def _groups(data: FitData, judge: Judge) -> NDArray[Any] | None:
+    """What inner cross-validation keeps together: the user's groups, else the words of a sentence."""
+    owners = judge.owners(data.train)
+    if data.groups is None:
+        return owners
+    groups = data.groups[data.train]
+    return groups if owners is None else groups[owners]

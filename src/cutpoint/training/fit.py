@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cutpoint.objectives import ContrastiveLoss
 from cutpoint.regimes.partition import apply_modes, apply_partition, trainable_parameters
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.runtime import one_thread
-from cutpoint.training.batches import batches, steps_per_epoch
+from cutpoint.training.batches import batches, in_pairs, shuffled, steps_per_epoch
 from cutpoint.training.build import build_network, judging_loss, l2_sp_penalty, target_tensor, training_loss
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
 from cutpoint.training.exact_head import solve_head
@@ -124,12 +125,19 @@ class Fit:
         size = int(stage.phase.batch_size)
         while self.state.epoch < int(stage.phase.epochs) and not self._must_stop(stage):
             epoch, start = self.state.epochs_done, self.state.step
-            for step, rows in batches(self.data.train, size, self.seed, epoch, start):
+            for step, rows in batches(self._order(stage, epoch), size, start):
                 self._one_step(stage, step, rows)
                 if self.state.diverged:
                     return
                 yield self._progress()
             yield self._progress(self._end_epoch(stage))
+
+    def _order(self, stage: Stage, epoch: int) -> Positions:
+        rows = self.data.train
+        if stage.phase.loss == "contrastive":
+            return in_pairs(rows, self.data.targets, self.seed, epoch)
+        lengths = self._open_source().lengths
+        return shuffled(rows, int(stage.phase.batch_size), self.seed, epoch, lengths)
 
     def _one_step(self, stage: Stage, step: int, rows: Positions) -> None:
         assert self._stepper is not None
@@ -146,6 +154,7 @@ class Fit:
                 total=int(stage.phase.epochs) * per_epoch,
                 draw=(self.seed, self.state.steps_done),
             )
+        self.state.micro_batch = self._stepper.micro_batch
         if math.isfinite(loss):
             self.state.count_step(loss, len(rows), time.perf_counter() - started)
         else:
@@ -163,15 +172,19 @@ class Fit:
 
     def _end_epoch(self, stage: Stage) -> EpochRecord:
         started = time.perf_counter()
-        with self._stepper.judged_weights() if self._stepper else nullcontext():
-            loss, metric = self._judge.judge(self._open_source(), self.data.validation)
-            is_best = self._keeper.offer(
-                self.state,
-                loss,
-                metric,
-                ends_stage=self._is_last_epoch(stage),
-                is_start=stage.phase.solver == "exact" and self.state.stage + 1 < len(self.recipe.stages),
-            )
+        loss, metric, is_best = None, None, False
+        if stage.phase.loss == "contrastive":  # no head fits these features yet: there is nothing to judge
+            self._keeper.go_on()
+        else:
+            with self._stepper.judged_weights() if self._stepper else nullcontext():
+                loss, metric = self._judge.judge(self._open_source(), self.data.validation)
+                is_best = self._keeper.offer(
+                    self.state,
+                    loss,
+                    metric,
+                    ends_stage=self._is_last_epoch(stage),
+                    is_start=self._is_start(stage),
+                )
         record = EpochRecord(
             phase=self.state.stage,
             epoch=self.state.epochs_done,
@@ -188,6 +201,10 @@ class Fit:
         if stage.phase.refreeze and loss is not None:
             self._refreeze_if_unstable(stage, loss)
         return record
+
+    def _is_start(self, stage: Stage) -> bool:
+        """Whether the stage only solves the head that later stages start from."""
+        return stage.phase.solver == "exact" and self.state.stage + 1 < len(self.recipe.stages)
 
     def _rate(self, stage: Stage) -> float:
         """The highest rate of the epoch's last step; none where the head was solved."""
@@ -232,7 +249,15 @@ class Fit:
             current = self._as_it_stands(stage)
             penalty = l2_sp_penalty(self.recipe, current, self.network, self.data)
             self._stepper = Stepper(
-                self.network, self.blocks, current, self._loss, penalty, self._weights, self._resumed
+                self.network,
+                self.blocks,
+                current,
+                self._loss if stage.phase.loss == "supervised" else ContrastiveLoss(self.data.task),
+                penalty,
+                self._weights,
+                self._resumed,
+                self.data.task,
+                self.state.micro_batch or stage.phase.micro_batch,
             )
         self._resumed = {}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from cutpoint.backbones.order import inference
 from cutpoint.evaluation.metrics import check_metric
-from cutpoint.heads.modules import predict_scores
+from cutpoint.heads.modules import scores_of
 from cutpoint.model import Network
 from cutpoint.objectives import SupervisedLoss
 from cutpoint.training.source import Positions, Source
+from cutpoint.types import IGNORED
 
 EVALUATION_BATCH = 64
 
@@ -37,26 +39,44 @@ class Judge:
         self.metric = check_metric(loss.task)
 
     def features(self, source: Source, positions: Positions) -> Tensor:
-        """(N, width) pooled features."""
-        return self._run(source, positions, lambda features: features)
+        """(N, width) pooled features; where words are read out, (words with a target, width)."""
+        parts: dict[int, Tensor] = {}
+        for rows, features in self._run(source, positions, lambda features: features):
+            parts.update(zip(rows.tolist(), features, strict=True))
+        inside = self._is_target(positions)
+        ordered = [parts[row] for row in positions.tolist()]
+        if inside is None:
+            return torch.stack(ordered)
+        return torch.cat([part[kept[: len(part)]] for part, kept in zip(ordered, inside, strict=True)])
+
+    def labels(self, positions: Positions) -> NDArray[Any]:
+        """The targets that belong to `features`: (N, …), or (words with a target,)."""
+        targets, inside = self.targets[positions], self._is_target(positions)
+        return (targets if inside is None else targets[inside]).cpu().numpy()
+
+    def owners(self, positions: Positions) -> Positions | None:
+        """Which of the positions each of the `labels` belongs to; None where each has one."""
+        inside = self._is_target(positions)
+        return None if inside is None else inside.nonzero()[:, 0].cpu().numpy()
+
+    def _is_target(self, positions: Positions) -> Tensor | None:
+        return self.targets[positions] != IGNORED if self.task.kind == "tagging" else None
 
     def scores(self, source: Source, positions: Positions) -> NDArray[np.float32]:
-        """(N, outputs) probabilities or values."""
-        return predict_scores(self.task, self._logits(source, positions)).cpu().numpy()
+        """(N, …) what is compared with the targets: see `scores_of`."""
+        return self._judge(source, positions)[1]
 
     def mean_loss(self, source: Source, positions: Positions) -> float:
-        """Mean loss over the rows."""
-        return float(self.loss(self._logits(source, positions), self.targets[positions]))
+        """Mean loss over the rows (over words or tokens, where those have the targets)."""
+        return self._judge(source, positions)[0]
 
     def judge(self, source: Source, positions: Positions) -> tuple[float | None, float | None]:
         """Loss and the task's metric; None and None without rows, or where the loss is not finite."""
         if len(positions) == 0:
             return None, None
-        logits = self._logits(source, positions)
-        loss = float(self.loss(logits, self.targets[positions]))
+        loss, scores = self._judge(source, positions)
         if not math.isfinite(loss):
             return None, None
-        scores = predict_scores(self.task, logits).cpu().numpy()
         targets = self.targets[positions].cpu().numpy()
         return loss, float(self.metric.function(targets, scores, self.task))
 
@@ -66,15 +86,25 @@ class Judge:
             return loss
         return -metric if self.metric.greater_is_better else metric
 
-    def _logits(self, source: Source, positions: Positions) -> Tensor:
-        return self._run(source, positions, self.network.head)
+    def _judge(self, source: Source, positions: Positions) -> tuple[float, NDArray[np.float32]]:
+        total, weight = 0.0, 0.0
+        scores: dict[int, NDArray[np.float32]] = {}
+        for rows, logits in self._run(source, positions, self.network.head):
+            targets = self.targets[rows]
+            total += float(self.loss.total(logits, targets))
+            weight += float(self.loss.weight(targets))
+            found = scores_of(self.task, logits, targets).float().cpu().numpy()
+            scores.update(zip(rows.tolist(), found, strict=True))
+        return total / weight if weight else math.nan, np.stack([scores[row] for row in positions.tolist()])
 
-    def _run(self, source: Source, positions: Positions, function: Callable[[Tensor], Tensor]) -> Tensor:
-        starts = range(0, len(positions), EVALUATION_BATCH)
+    def _run(
+        self, source: Source, positions: Positions, function: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[Positions, Tensor]]:
+        """Batches of positions with the function of their features; texts of like length together."""
+        order = positions
+        if source.lengths is not None:
+            order = positions[np.argsort(source.lengths[positions], kind="stable")]
         with inference(self.network):
-            return torch.cat(
-                [
-                    function(source.features(source.read(positions[s : s + EVALUATION_BATCH], 0, False)))
-                    for s in starts
-                ]
-            )
+            for start in range(0, len(order), EVALUATION_BATCH):
+                rows = order[start : start + EVALUATION_BATCH]
+                yield rows, function(source.features(*source.read(rows, 0, False)))

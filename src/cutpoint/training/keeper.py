@@ -52,7 +52,7 @@ class Keeper:
             state.diverged = True
             return False
         if is_start and not self._until_plateau:
-            self.best = self._weights.copy()  # to go on from
+            self.go_on()
             return False
         if self._at_ends_only and not ends_stage:
             return False
@@ -64,6 +64,10 @@ class Keeper:
         state.best, state.best_epoch, state.best_stage = figure, state.epochs_done, state.stage
         self.best = self._weights.copy()
         return True
+
+    def go_on(self) -> None:
+        """Take the weights as they are for the ones to go on from, judged or not."""
+        self.best = self._weights.copy()
 
     def put_back(self) -> None:
         """The network runs on the kept weights again."""

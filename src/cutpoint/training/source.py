@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cutpoint.backbones.inputs import prepared_shape, to_inputs
 from cutpoint.features.augmentation import augment
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import Cut, valid_cuts
@@ -18,6 +17,8 @@ from cutpoint.model import Network
 from cutpoint.regimes.regime import Phase
 
 Positions = NDArray[np.int64]
+Batch = tuple[Tensor, ...]
+"""Inputs, or activations with (texts only) the inputs that they were made from; batch first all."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Source:
 
     Attributes:
         cut: Blocks whose output is read instead of computed; 0 where inputs are read.
-        read: (positions, epoch, whether training) → a batch of inputs or activations.
-        features: That batch → pooled features (B, width).
+        read: (positions, epoch, whether training) → a batch.
+        features: That batch, spread → what the backbone puts out.
+        lengths: (N,) tokens of each of the bank's rows where batches are padded to their longest; else None.
     """
 
     cut: int
-    read: Callable[[Positions, int, bool], Tensor]
-    features: Callable[[Tensor], Tensor]
+    read: Callable[[Positions, int, bool], Batch]
+    features: Callable[..., Tensor]
+    lengths: Positions | None = None
 
 
 def source_for(
@@ -61,12 +64,13 @@ def source_for(
 
 
 def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
-    features = torch.from_numpy(np.array(bank.pooled().final)).to(device)
+    pooled = bank.pooled()
 
-    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
-        return features[positions]
+    def read(positions: Positions, epoch: int, training: bool) -> Batch:
+        return (pooled.read(positions).to(device),)
 
-    return Source(len(bank.backbone.blocks), read, lambda batch: batch)
+    counts = None if pooled.spans is None else pooled.spans.counts
+    return Source(len(bank.backbone.blocks), read, lambda features: features, counts)
 
 
 def _activation_source(
@@ -77,13 +81,16 @@ def _activation_source(
         views = bank.activations(cut, views=phase.views, kind=phase.augmentation, seed=seed)
     if plain is None or views is None:
         return None
-    shape, _ = prepared_shape(bank.backbone.preprocessing)
-    split = Cut(network.backbone, bank.backbone.blocks, cut, shape)
+    split = Cut(network.backbone, bank.backbone.blocks, cut, bank.inputs)
+    lengths = bank.lengths
 
-    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
-        return (views if training else plain).read(positions, epoch).to(device)
+    def read(positions: Positions, epoch: int, training: bool) -> Batch:
+        activations = (views if training else plain).read(positions, epoch).to(device)
+        if lengths is None:
+            return (activations,)
+        return activations, bank.inputs.to_network(bank.prepared(positions).to(device))
 
-    return Source(cut, read, split.suffix)
+    return Source(cut, read, split.suffix, lengths)
 
 
 def _input_source(
@@ -91,11 +98,11 @@ def _input_source(
 ) -> Source:
     bank.store_prepared()
 
-    def read(positions: Positions, epoch: int, training: bool) -> Tensor:
+    def read(positions: Positions, epoch: int, training: bool) -> Batch:
         prepared = bank.prepared(positions)
         if training:
             view = epoch % phase.views if phase.views else epoch
             prepared = augment(prepared, phase.augmentation, seed, view, bank.rows[positions].tolist())
-        return to_inputs(bank.backbone.preprocessing, prepared.to(device))
+        return (bank.inputs.to_network(prepared.to(device)),)
 
-    return Source(0, read, network.backbone)
+    return Source(0, read, network.backbone, bank.lengths)

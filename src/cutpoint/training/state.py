@@ -79,6 +79,8 @@ class FitState:
     seen: int = 0
     seconds: float = 0.0
     """Time spent on the steps of this epoch; decides nothing."""
+    micro_batch: int | None = None
+    """Examples that pass at once since the memory did not suffice for more; None: as the recipe says."""
     strength: float | None = None
     """Inverse penalty of the exact head, where one was solved."""
     diverged: bool = False

@@ -12,11 +12,13 @@ from cutpoint.backbones.backbone import Block
 from cutpoint.features.augmentation import mix
 from cutpoint.features.seeding import seeded
 from cutpoint.model import Network
-from cutpoint.objectives import StartingPointPenalty, SupervisedLoss
+from cutpoint.objectives import ContrastiveLoss, StartingPointPenalty, SupervisedLoss
 from cutpoint.regimes.recipe import Stage
+from cutpoint.runtime import free_memory, is_out_of_memory, mixed_precision
 from cutpoint.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer, set_rates
-from cutpoint.training.source import Source
+from cutpoint.training.source import Batch, Source
 from cutpoint.training.weights import ChangingWeights, MovingAverage, Tensors
+from cutpoint.types import Task
 
 
 class Stepper:
@@ -30,6 +32,8 @@ class Stepper:
         penalty: What is added to it, or None.
         weights: What may change, for the moving average.
         resumed: The state of an interrupted stage, as `tensors` gave it; empty for a new one.
+        task: What is predicted.
+        micro_batch: Examples that pass at once; None: the whole batch. Halved where the memory does not suffice.
     """
 
     def __init__(
@@ -37,15 +41,19 @@ class Stepper:
         network: Network,
         blocks: tuple[Block, ...],
         stage: Stage,
-        loss: SupervisedLoss,
+        loss: SupervisedLoss | ContrastiveLoss,
         penalty: StartingPointPenalty | None,
         weights: ChangingWeights,
         resumed: Mapping[str, Tensors],
+        task: Task,
+        micro_batch: int | None,
     ) -> None:
         self.network = network
         self.stage = stage
         self.loss = loss
         self.penalty = penalty
+        self.task = task
+        self.micro_batch = micro_batch
         self.optimizer = build_optimizer(network, blocks, stage)
         restore_optimizer(self.optimizer, resumed.get("optimizer", {}))
         decay = stage.phase.ema
@@ -58,7 +66,7 @@ class Stepper:
     def step(
         self,
         source: Source,
-        inputs: Tensor,
+        inputs: Batch,
         targets: Tensor,
         *,
         number: int,
@@ -79,22 +87,49 @@ class Stepper:
             The batch's mean loss, without penalty.
         """
         set_rates(self.optimizer, self.stage, number, total)
-        task = self.loss.task
-        with seeded(*draw):
+        task = self.task
+        with seeded(*draw), mixed_precision(targets.device):
             if self.stage.phase.mix != "none" and task.is_classification:
-                inputs, targets = mix(inputs, targets, self.stage.phase.mix, task.outputs)
-            loss: Tensor = self.loss(self.network.head(source.features(inputs)), targets)
-        value = float(loss.detach())
+                mixed, targets = mix(inputs[0], targets, self.stage.phase.mix, task.outputs)
+                inputs = (mixed, *inputs[1:])
+            value = self._backward(source, inputs, targets)
         if math.isfinite(value):
-            self._descend(loss if self.penalty is None else loss + self.penalty())
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update()
         return value
 
-    def _descend(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
+    def _backward(self, source: Source, inputs: Batch, targets: Tensor) -> float:
+        """Gradients of the batch's mean loss, part by part; where the memory does not suffice, in smaller parts."""
+        while True:
+            try:
+                self.optimizer.zero_grad(set_to_none=True)
+                return self._sum_of_parts(source, inputs, targets)
+            except RuntimeError as error:
+                size = min(self.micro_batch or len(targets), len(targets))
+                if not is_out_of_memory(error) or size == 1 or self.stage.phase.batchnorm != "inference":
+                    raise
+                self.micro_batch = size // 2
+            self.optimizer.zero_grad(set_to_none=True)
+            free_memory()
+
+    def _sum_of_parts(self, source: Source, inputs: Batch, targets: Tensor) -> float:
+        size = self.micro_batch or len(targets)
+        weight = self.loss.weight(targets)
+        value = 0.0
+        for start in range(0, len(targets), size):
+            part = slice(start, start + size)
+            outputs = source.features(*(tensor[part] for tensor in inputs))
+            if self.stage.phase.loss == "supervised":
+                outputs = self.network.head(outputs)
+            loss = self.loss.total(outputs, targets[part]) / weight
+            value += float(loss.detach())
+            if not math.isfinite(value):
+                return value
+            loss.backward()  # type: ignore[no-untyped-call]
+        if self.penalty is not None:
+            self.penalty().backward()  # type: ignore[no-untyped-call]
+        return value
 
     @contextmanager
     def judged_weights(self) -> Iterator[None]:

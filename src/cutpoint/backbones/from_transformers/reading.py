@@ -125,11 +125,12 @@ def _read_out(reading: Reading, states: Tensor, tokens: Tensor) -> Tensor:
     """(B, longest, width) → (B, width), or (B, words, width)."""
     if reading.readout == "words":
         return words_of(states, tokens)
-    rows = _pooled(reading.pooling, states, tokens)
+    rows = pooled_states(reading.pooling, states, tokens)
     return F.normalize(rows, dim=1) if reading.normalised else rows
 
 
-def _pooled(pooling: Pooling, states: Tensor, tokens: Tensor) -> Tensor:
+def pooled_states(pooling: Pooling, states: Tensor, tokens: Tensor) -> Tensor:
+    """(B, longest, width) states of tokens (B, 3, longest) as one row a text, (B, width)."""
     if pooling == "first":
         return states[:, 0]
     if pooling == "last":

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cutpoint.backbones.from_transformers.loading import Place, first_line, quiet
-from cutpoint.backbones.from_transformers.scripts import Script, closing_token, prompt_of, script_of
+from cutpoint.backbones.from_transformers.reading import pooled_states
+from cutpoint.backbones.from_transformers.scripts import Script, ScriptWriter
 from cutpoint.backbones.inputs import Inputs
-from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, PADDING, ROWS, SEGMENTS, pad
+from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, PADDING, ROWS, SEGMENTS, pad, words_of
 from cutpoint.errors import BackboneError, DataError
 from cutpoint.types import TextPair, TextPreprocessing, Words
 
@@ -38,6 +39,7 @@ class TextInputs(Inputs):
         self.dtype = np.dtype(np.int32)
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
+        self._writer = ScriptWriter(tokenizer)
 
     def prepare(self, source: Any) -> NDArray[Any]:
         """A text, pair, sentence of words, completion or chat, whichever the readout is for, as int32 (3, tokens).
@@ -50,6 +52,12 @@ class TextInputs(Inputs):
     def collate(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
         """int64 (B, 3, longest)."""
         return pad(prepared)
+
+    def pool(self, states: Tensor, batch: Tensor) -> Tensor:
+        """States of a block as the readout takes them: (B, words, width), or (B, width); a mean has no padding in it."""
+        if self.preprocessing.readout == "words":
+            return words_of(states, batch)
+        return pooled_states(self.preprocessing.pooling, states, batch)
 
     def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
         """int64 (B, 3, 5), or 7 tokens if longer; the last text is shorter than the others."""
@@ -71,7 +79,7 @@ class TextInputs(Inputs):
         Raises:
             DataError: As `prepare`.
         """
-        script = prompt_of(self.tokenizer, source)
+        script = self._writer.prompt(source)
         ids = list(self._encode(script.text, special=script.special).ids)
         if script.special and len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id:
             ids.pop()
@@ -84,19 +92,20 @@ class TextInputs(Inputs):
     @functools.cached_property
     def end_ids(self) -> tuple[int, ...]:
         """Token numbers that end what is generated: the end of the text, and of the assistant's turn."""
-        closing = closing_token(self.tokenizer)
+        closing = self._writer.closing_token
         found = [self.tokenizer.eos_token_id]
         found += [self.tokenizer.convert_tokens_to_ids(closing)] if closing else []
         return tuple(dict.fromkeys(number for number in found if number is not None))
 
     def describe_mask(self, source: Any) -> list[tuple[str, bool]]:
-        """Pieces of the text in order, one a token, and whether each is trained; what is cut off is left out."""
+        """The text in pieces, about one a token, and whether each is trained; what is cut off is left out."""
         ids, marks, ends, text = self._marked(source)
         pieces, done = [], 0
         for number, mark, end in list(zip(ids, marks, ends, strict=True))[: self.preprocessing.max_length]:
             added = end == 0
             piece = str(self.tokenizer.convert_ids_to_tokens(number)) if added else text[done:end]
-            pieces.append((piece, mark > 0))
+            if piece:  # a character of several tokens stands at the first of them
+                pieces.append((piece, mark > 0))
             done = max(done, end)
         return pieces
 
@@ -156,7 +165,7 @@ class TextInputs(Inputs):
 
     def _marked(self, source: Any) -> tuple[list[int], list[int], list[int], str]:
         """Of each token the number, the mark and where it ends in the text (0 if it does not stand there); the text."""
-        script = script_of(self.tokenizer, source)
+        script = self._writer.script(source)
         encoding = self._encode(script.text, special=script.special)
         ids, ends = list(encoding.ids), [end for _, end in encoding.offsets]
         marks = [1 if _overlaps(script, *offset) else NO_MARK for offset in encoding.offsets]

@@ -61,6 +61,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+SPLITS = ("train", "val", "test")
+
+
 def split_name(text: str) -> str | None:
     """The split that a folder or a cell names ("Validation" is "val"), or None."""
     return _SPLIT_NAMES.get(text.strip().lower())

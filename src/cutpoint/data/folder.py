@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cutpoint.data.collected import Collected, few, split_name
+from cutpoint.data.collected import SPLITS, Collected, few, split_name
 from cutpoint.data.encoding import read_utf8
 from cutpoint.data.images import IMAGE_SUFFIXES
 from cutpoint.data.natural_order import natural_key
@@ -46,20 +46,18 @@ def split_files(folder: Path) -> dict[Path, str]:
     """
     files = [item for item in folder.iterdir() if item.is_file() and split_name(item.stem)]
     files.sort(key=lambda item: natural_key(item.name))
-    for suffixes in (TABLE_SUFFIXES, _TEXT_SUFFIXES):
-        found = {file: split_name(file.stem) or "" for file in files if file.suffix.lower() in suffixes}
-        if found:
-            break
+    tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
+    found = tables or [file for file in files if _TEXTS.holds(file)]
     if not found or _has_classes(folder):
         return {}
-    for split in ("train", "val", "test"):
-        own = [file.name for file, name in found.items() if name == split]
+    of_split = {name: [file for file in found if split_name(file.stem) == name] for name in SPLITS}
+    for split, own in of_split.items():
         if len(own) > 1:
             raise DataError(
-                f"{folder} holds several files that are its {split} split: {few(own)}.",
-                "Leave one of them, or move the others away.",
+                f"{folder} holds several files that are its {split} split: {few([file.name for file in own])}.",
+                "Leave one of them, and move the others away.",
             )
-    return found
+    return {own[0]: split for split, own in of_split.items() if own}
 
 
 def read_folder(folder: Path, source: str) -> Collected:

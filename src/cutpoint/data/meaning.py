@@ -7,7 +7,7 @@ from cutpoint.data.collected import Collected, few
 from cutpoint.data.columns import Wanted, image_column, image_column_by_name, text_columns
 from cutpoint.data.image_table import read_images
 from cutpoint.data.table import Table
-from cutpoint.data.tagging import read_tagged, words_column
+from cutpoint.data.tagging import read_tagged, tagged_columns
 from cutpoint.data.texts import read_texts
 from cutpoint.errors import DataError
 
@@ -18,17 +18,19 @@ def read_rows(table: Table, wanted: Wanted, task: str | None) -> Collected:
     Raises:
         DataError: Columns that cannot be told or do not fit the task.
     """
-    messages, words = messages_column(table, wanted), words_column(table, wanted)
-    if messages and task in (None, "language"):
+    messages = messages_column(table, wanted) if task in (None, "language") else None
+    if messages is not None:
         return read_chats(table, wanted, messages)
     if task == "language" or (task is None and has_completions(table, wanted)):
         return read_unlabelled(table, wanted)
-    if words and task in (None, "tagging"):
-        return read_tagged(table, wanted, words)
+    tagged = tagged_columns(table, wanted) if task in (None, "tagging") else None
+    if tagged is not None:
+        return read_tagged(table, wanted, *tagged)
     if task == "tagging":
         raise DataError(
-            f"no column of {table.source} holds lists of words.",
-            f"Write JSON lines with tokens and tags, or name the columns; they are {few(list(table.columns), 20)}.",
+            f"no columns of {table.source} are known to hold lists of words and of tags.",
+            "Write JSON lines with tokens and tags, or name them by --input-column and --target-column; the "
+            f"columns are {few(list(table.columns), 20)}.",
         )
     images = image_column(table, wanted)
     if images is None and not text_columns(table, wanted):

@@ -154,14 +154,29 @@ def _read_arrow(file: Path) -> Columns:
 
 
 def _read_delimited(file: Path) -> Any:
-    import pyarrow.csv
-
     with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline()
     delimiter = "\t"
     if file.suffix.lower() == ".csv":
         delimiter = max((",", ";", "\t"), key=lambda mark: (header.count(mark), mark == ","))
-    parse = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    table = _parsed(file, delimiter, quoted=True)
+    # An inch mark or a quotation mark at the start of a cell swallows the rows up to the next one. Texts hold no
+    # tabs, so that such cells tell a table that is written without quotes.
+    if delimiter == "\t" and any(_holds_rows(table.column(name)) for name in table.column_names):
+        return _parsed(file, delimiter, quoted=False)
+    return table
+
+
+def _holds_rows(cells: Any) -> bool:
+    return any("\t" in cell and "\n" in cell for cell in cells.to_pylist())
+
+
+def _parsed(file: Path, delimiter: str, quoted: bool) -> Any:
+    import pyarrow.csv
+
+    parse = pyarrow.csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=quoted, quote_char='"' if quoted else False
+    )
     block = min(max(file.stat().st_size, _LEAST_BLOCK), _LARGEST_BLOCK)
     read = pyarrow.csv.ReadOptions(block_size=block)
     names = pyarrow.csv.open_csv(file, read_options=read, parse_options=parse).schema.names

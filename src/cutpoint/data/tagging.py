@@ -25,34 +25,43 @@ OUTSIDE = "O"
 _BIO = re.compile(r"[BI]-.+", re.DOTALL)
 
 
-def words_column(table: Table, wanted: Wanted) -> str | None:
-    """The column that holds lists of words, named or called as usual; None where there is none."""
-    names = wanted.inputs or [name for name in table.columns if name.strip().lower() in _WORDS_NAMES]
-    if len(names) != 1:
+def tagged_columns(table: Table, wanted: Wanted) -> tuple[str, str] | None:
+    """The columns that hold lists of words and of tags, named or called as usual; None where there are none.
+
+    Raises:
+        DataError: There are several columns of tags.
+    """
+    words = [
+        name for name in wanted.inputs or _called(table, _WORDS_NAMES) if _holds_lists(table.columns[name])
+    ]
+    names = (wanted.target,) if wanted.target else _called(table, _TAGS_NAMES)
+    tags = [name for name in names if name not in words and _holds_lists(table.columns[name])]
+    if len(words) != 1 or not tags:
         return None
-    first = next((cell for cell in table.columns[names[0]] if cell), None)
-    is_list = isinstance(first, list) and all(isinstance(word, str) for word in first)
-    return names[0] if is_list else None
+    if len(tags) > 1:
+        raise DataError(
+            f"the column of tags of {table.source} cannot be told: {few(tags)}.",
+            "Name one by --target-column.",
+        )
+    return words[0], tags[0]
 
 
-def read_tagged(table: Table, wanted: Wanted, column: str) -> Collected:
+def read_tagged(table: Table, wanted: Wanted, words: str, tags: str) -> Collected:
     """Rows of words (`Words`) with a tag for each.
 
     Raises:
-        DataError: The column of tags cannot be told, cells that are no lists, or another number of tags than of
-            words.
+        DataError: Cells that are no lists, or another number of tags than of words.
     """
-    target = wanted.target or _tags_column(table, column)
     collected = Collected(
         source=table.source,
         modality="text",
-        inputs=table.columns[column],
-        labels=table.columns[target],
+        inputs=table.columns[words],
+        labels=table.columns[tags],
         names=table.names,
-        notes=(f"words are in the column “{column}”, tags in “{target}”",),
+        notes=(f"words are in the column “{words}”, tags in “{tags}”",),
         kind="tagging",
     )
-    return with_splits_and_groups(checked(collected), table, wanted, (column, target))
+    return with_splits_and_groups(checked(collected), table, wanted, (words, tags))
 
 
 def checked(collected: Collected) -> Collected:
@@ -174,11 +183,11 @@ def _list_of(cell: Any, what: str, collected: Collected, row: int) -> list[Any]:
     return list(cell)
 
 
-def _tags_column(table: Table, words: str) -> str:
-    names = [name for name in table.columns if name.strip().lower() in _TAGS_NAMES and name != words]
-    if len(names) != 1:
-        raise DataError(
-            f"the column of tags of {table.source} cannot be told.",
-            f"Name one by --target-column; the columns are {few(list(table.columns), 20)}.",
-        )
-    return names[0]
+def _called(table: Table, wishes: Sequence[str]) -> list[str]:
+    return [name for name in table.columns if name.strip().lower() in wishes]
+
+
+def _holds_lists(cells: Sequence[Any]) -> bool:
+    """Whether the first cell that is not blank is a list of texts or numbers."""
+    first = next((cell for cell in cells if cell), None)
+    return isinstance(first, list) and isinstance(first[0], str | int)

@@ -38,8 +38,8 @@ def read_text_list(rows: Rows, labels: Rows | None, task: str | None) -> Collect
     """Rows of texts in memory.
 
     Lists of str are the words of a sentence where the task is "tagging", or the labels are lists of the same
-    lengths; else two str are a pair. Chats, completions (also as the rows of a JSON lines file) and anything with
-    the task "language" need no labels.
+    lengths; else two str are a pair. Chats (also as lists of {"role": …, "content": …}), completions and anything
+    with the task "language" need no labels.
 
     Raises:
         DataError: No labels or another number of them, or inputs of different kinds.
@@ -92,8 +92,6 @@ def _are_tagged(rows: Rows, labels: Rows) -> bool:
 def _input_of(row: Any, name: str) -> Any:
     if isinstance(row, str | TextPair | Chat | Completion):
         return row
-    if isinstance(row, dict) and {"prompt", "completion"} <= set(row):
-        return Completion(str(row["prompt"]), str(row["completion"]))
     if isinstance(row, dict):
         return chat_of(row.get("messages"), name)
     if all(isinstance(item, str) for item in row) and len(row) == 2:

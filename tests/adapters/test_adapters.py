@@ -10,8 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cutpoint.adapters import Adapter, inject, is_adapter_parameter, load_adapter, merge, save_adapter
+from cutpoint.adapters import (
+    Adapter,
+    inject,
+    is_adapter_parameter,
+    load_adapter,
+    merge,
+    save_adapter,
+    why_not,
+)
+from cutpoint.adapters.virtual_tokens import learned_positions
 from cutpoint.backbones.torchvision_repair import import_torchvision
+from cutpoint.errors import RegimeError
 
 import_torchvision()
 import timm  # noqa: E402
@@ -65,15 +75,23 @@ def _network(name: str) -> nn.Module:
     return module
 
 
-def _output(module: nn.Module) -> Tensor:
-    random = torch.Generator().manual_seed(1)
-    if not hasattr(module, "config"):
-        return module(torch.randn(2, 3, 32, 32, generator=random))
-    ids = torch.randint(3, 60, (2, 7), generator=random)
+def _tokens() -> tuple[Tensor, Tensor]:
+    """Token numbers and mask (2, 7); the second text is shorter."""
+    ids = torch.randint(3, 60, (2, 7), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
-    output = module(input_ids=ids, attention_mask=mask)[0]
-    return output[mask.bool()]
+    return ids, mask
+
+
+def _images() -> Tensor:
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def _output(module: Any) -> Tensor:
+    if not hasattr(module, "config"):
+        return module(_images())
+    ids, mask = _tokens()
+    return module(input_ids=ids, attention_mask=mask)[0][mask.bool()]
 
 
 @torch.no_grad()
@@ -81,7 +99,7 @@ def _frozen_output(module: nn.Module) -> Tensor:
     return _output(module.eval())
 
 
-def _train(module: nn.Module, steps: int = 3) -> None:
+def _train(module: nn.Module, output: Callable[[Any], Tensor] = _output, steps: int = 3) -> None:
     """A few steps on the adapter alone, in training mode but for batch statistics."""
     parameters = []
     for name, parameter in module.named_parameters():
@@ -96,8 +114,8 @@ def _train(module: nn.Module, steps: int = 3) -> None:
     for step in range(steps):
         torch.manual_seed(step)
         optimizer.zero_grad()
-        output = _output(module)
-        (output - torch.linspace(-1, 1, output.shape[-1])).square().mean().backward()
+        states = output(module)
+        (states - torch.linspace(-1, 1, states.shape[-1])).square().mean().backward()
         optimizer.step()
     module.eval()
 
@@ -149,14 +167,10 @@ def test_contracts_of_layer_adapters(network: str, kind: str, tmp_path: Path) ->
 def _loads_in_peft(network: str, folder: Path, expected: Tensor) -> None:
     from peft import PeftModel
 
-    bare = _network(network)
-    if not hasattr(bare, "config"):
-        loaded = PeftModel.from_pretrained(bare, folder).eval()
-        random = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            output = loaded(torch.randn(2, 3, 32, 32, generator=random))
-    else:
-        output = _frozen_output(PeftModel.from_pretrained(bare, folder))
+    bare: Any = _network(network)
+    loaded = PeftModel.from_pretrained(bare, folder).eval()
+    with torch.no_grad():
+        output = _output(loaded) if network in TEXT else loaded(_images())
     torch.testing.assert_close(output, expected, atol=1e-6, rtol=0)
 
 
@@ -164,3 +178,71 @@ def _merges(module: nn.Module, expected: Tensor, base: dict[str, Tensor]) -> Non
     merge(module)
     assert _base_state(module).keys() == base.keys() == module.state_dict().keys()
     torch.testing.assert_close(_frozen_output(module), expected, atol=1e-5, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------- virtual tokens
+
+
+def _virtual_output(module: Any) -> Tensor:
+    """As a text network calls it: arguments changed before its forward, positions dropped behind it."""
+    ids, mask = _tokens()
+    arguments, offset = module.virtual_tokens(module, {"input_ids": ids, "attention_mask": mask})
+    return module(**arguments)[0][:, offset:][mask.bool()]
+
+
+@pytest.mark.parametrize("network", TEXT)
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_virtual_tokens_learn_save_and_load_in_peft(network: str, kind: str, tmp_path: Path) -> None:
+    module, adapter = _network(network), Adapter(kind=kind, rank=3)
+    before, base = _frozen_output(module), _base_state(module)
+    if kind == "prefix" and network in ("distilbert", "modernbert"):
+        assert network in why_not(module, adapter)
+        return
+    inject(module, adapter, blocks=("",))
+    _train(module, output=_virtual_output)
+    with torch.no_grad():
+        trained = _virtual_output(module)
+    assert trained.shape == before.shape
+    assert (trained - before).abs().max() > 1e-4
+    after = _base_state(module)
+    assert all(torch.equal(after[name], base[name]) for name in base)
+
+    save_adapter(module, adapter, tmp_path, "bare")
+    again: Any = _network(network)
+    assert load_adapter(again, tmp_path) == adapter
+    with torch.no_grad():
+        assert torch.equal(_virtual_output(again), trained)
+        theirs = _peft_output(network, tmp_path, dropped=3 if kind == "prompt" else 0)
+    torch.testing.assert_close(theirs, trained, atol=1e-6, rtol=0)
+
+
+def _peft_output(network: str, folder: Path, dropped: int) -> Tensor:
+    from peft import PeftModel
+
+    ids, mask = _tokens()
+    model = PeftModel.from_pretrained(_network(network), folder).eval()
+    return model(input_ids=ids, attention_mask=mask)[0][:, dropped:][mask.bool()]
+
+
+def test_virtual_tokens_extend_segments_and_count_positions() -> None:
+    module: Any = _network("bert")
+    inject(module, Adapter(kind="prompt", rank=4), blocks=("",))
+    ids, mask = _tokens()
+    changed, offset = module.virtual_tokens(
+        module, {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.ones_like(ids)}
+    )
+    assert offset == 4
+    assert changed["token_type_ids"].tolist() == [[0] * 4 + [1] * 7] * 2
+    assert changed["attention_mask"][1].tolist() == [1] * 9 + [0] * 2
+    long = torch.ones(1, 510, dtype=torch.int64)
+    with pytest.raises(RegimeError, match=r"510 tokens.*512 positions"):
+        module.virtual_tokens(module, {"input_ids": long, "attention_mask": long})
+    assert learned_positions(_network("roberta")) == 512 - 1
+
+
+def test_prefix_is_refused_with_gradient_checkpointing() -> None:
+    module: Any = _network("llama")
+    inject(module, Adapter(kind="prefix", rank=2), blocks=("",))
+    module.gradient_checkpointing_enable()
+    with pytest.raises(RegimeError, match="gradient checkpointing"):
+        _virtual_output(module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,7 +33,7 @@ class Adapter(Record):
     of each column apart (Liu et al., 2024) · ia3: one factor per channel (Liu et al., 2022) · bottleneck: a small
     network behind attention and feed-forward (Houlsby et al., 2019) · prefix: learned keys and values in every
     layer (Li and Liang, 2021) · prompt: learned embeddings in front of the text (Lester et al., 2021)."""
-    rank: int | Literal["auto"] = Field(default=16, gt=0)
+    rank: Annotated[int, Field(gt=0)] | Literal["auto"] = 16
     """Rank of LoRA and DoRA, hidden width of a bottleneck, number of virtual tokens of prefix and prompt; "auto"
     is for the caller to resolve."""
     alpha: float | None = Field(default=None, gt=0)

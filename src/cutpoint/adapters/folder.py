@@ -15,8 +15,9 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.bottleneck import NAME as BOTTLENECK
 from cutpoint.adapters.bottleneck import add_bottlenecks
 from cutpoint.adapters.inject import inject_peft, is_adapter_parameter
-from cutpoint.adapters.peft_config import ADAPTER_NAME
+from cutpoint.adapters.peft_config import ADAPTER_NAME, task_type
 from cutpoint.adapters.quantise import quantise_linears
+from cutpoint.adapters.virtual_tokens import NAME as VIRTUAL_TOKENS
 from cutpoint.adapters.virtual_tokens import add_virtual_tokens
 from cutpoint.errors import ArtifactError
 
@@ -77,12 +78,16 @@ def _config(module: Any, adapter: Adapter) -> dict[str, Any]:
         end = f".{BOTTLENECK}"
         targets = [path.removesuffix(end) for path, _ in module.named_modules() if path.endswith(end)]
         return {"adapter_type": "bottleneck", "targets": targets, "hidden": adapter.size}
+    if adapter.kind in ("prefix", "prompt"):
+        return {**module.virtual_tokens.peft_config(module), "task_type": task_type(module)}
     config = module.peft_config[ADAPTER_NAME].to_dict()
     return {key: value for key, value in config.items() if key != "runtime_config"}
 
 
 def _weights(module: nn.Module, adapter: Adapter) -> dict[str, Tensor]:
     """Key in the file → the tensor of the network, not a copy."""
+    if adapter.kind in ("prefix", "prompt"):
+        return dict(module.get_submodule(VIRTUAL_TOKENS).named_parameters())
     if adapter.kind == "bottleneck":
         named = {name: tensor for name, tensor in module.named_parameters() if is_adapter_parameter(name)}
     else:

@@ -1,15 +1,22 @@
-"""Peak memory of a stretch of work."""
+"""Memory: the peak of a stretch of work, and what is free."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import torch
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_MACHINE = Path("/proc/meminfo")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 class PeakMemory:
@@ -38,3 +45,63 @@ def _high_water_mark() -> int:
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that this process can still take on a device.
+
+    On a GPU what is free there, with what torch holds unused; elsewhere the machine's memory, or what the control
+    group of a container leaves of it where that is less. Where the system does not say what is free, it is all
+    that is built in.
+    """
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return min([_machine_memory(), *_group_memory()])
+
+
+def _machine_memory() -> int:
+    if _MACHINE.exists():
+        return 1024 * _number_after(_MACHINE.read_text(), "MemAvailable:")
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _group_memory() -> Iterator[int]:
+    """What each control group around this process leaves, under version 2 or 1 of the kernel's interface.
+
+    File pages that were not used lately give way when memory is asked for, so they count as free.
+    """
+    for folder, (most, used, idle) in _own_groups():
+        with contextlib.suppress(OSError, ValueError):  # a group without a limit has no file, or says "max"
+            limit = int((folder / most).read_text())
+            taken = int((folder / used).read_text()) - _number_after(
+                (folder / "memory.stat").read_text(), idle
+            )
+            yield max(0, limit - taken)
+
+
+def _own_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Folder and names of files of each control group, the innermost first."""
+    lines = _OWN_GROUPS.read_text().splitlines() if _OWN_GROUPS.exists() else []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, files = _GROUPS, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = _GROUPS / "memory"
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root):
+                yield folder, files
+
+
+def _number_after(text: str, name: str) -> int:
+    """The number in the line that begins with a name (ValueError where there is none)."""
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0] == name:
+            return int(words[1])
+    raise ValueError(name)

@@ -1,0 +1,143 @@
+"""What a fit will hold in memory, predicted before it starts, and why it is refused where that is not there.
+
+The count is of what a fit adds to the process: weights, gradients, the two moments of AdamW, and what the forward
+pass keeps for the backward pass. It is an upper bound, since activations go while gradients come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from cutpoint.reports import format as form
+
+Precision = Literal["float32", "half", "nf4"]
+
+BYTES_PER_WEIGHT: dict[Precision, float] = {"float32": 4.0, "half": 2.0, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}
+"""NF4 (QLoRA, Dettmers et al. 2023) holds a byte of scale for every 64 weights and a float32 for every 256 scales."""
+
+_FLOAT = 4
+_HALF = 2
+_GRADIENT_AND_MOMENTS = 3 * _FLOAT
+# Measured on transformers' Llama (22) and BERT (25) with scaled-dot-product attention; 17 by the count of
+# Korthikanti et al. 2022 (34 bytes in half precision), who fuse more operations.
+_NUMBERS_PER_LAYER = 25
+# Under autocast products are kept in 2 bytes, norms and softmax in 4: 2.7 measured on Llama, 3.1 on BERT.
+_MIXED_BYTES = 3
+# Logits, their logarithm of the softmax and its gradient, which stay float32 in mixed precision too.
+_NUMBERS_PER_LOGIT = 3
+
+
+def weight_bytes(parameters: int, precision: Precision = "float32", *, unquantised: int = 0) -> int:
+    """Bytes of weights at rest.
+
+    Args:
+        parameters: How many.
+        precision: How they are held; "half" is float16 or bfloat16.
+        unquantised: How many of them stay float32 beside "nf4": embeddings, norms and the head.
+    """
+    held = parameters - unquantised if precision == "nf4" else parameters
+    return round(held * BYTES_PER_WEIGHT[precision]) + _FLOAT * (parameters - held)
+
+
+def activation_bytes(
+    batch: int,
+    tokens: int,
+    width: int,
+    layers: int,
+    *,
+    vocabulary: int = 0,
+    checkpointing: bool = False,
+    mixed_precision: bool = False,
+) -> int:
+    """What the forward pass of a transformer keeps for the backward pass; within a third of what was measured.
+
+    Args:
+        batch: Examples that pass at once.
+        tokens: Tokens of each.
+        width: Of the hidden states.
+        layers: Through which gradients flow.
+        vocabulary: Columns of the logits of a language model.
+        checkpointing: Only the input of each layer is kept, and the inside of one layer at a time (Chen et al.
+            2016).
+        mixed_precision: Products in half precision.
+    """
+    numbers = layers + _NUMBERS_PER_LAYER if checkpointing else layers * _NUMBERS_PER_LAYER
+    per_token = numbers * width * (_MIXED_BYTES if mixed_precision else _FLOAT)
+    return batch * tokens * (per_token + _NUMBERS_PER_LOGIT * _FLOAT * vocabulary)
+
+
+def measure_activations(module: nn.Module, forward: Callable[[], Tensor]) -> int:
+    """Bytes that one forward pass keeps for the backward pass, weights and buffers left out.
+
+    Args:
+        module: Whose weights are left out; its `requires_grad` and modes are those of the fit.
+        forward: Runs the pass on a batch, up to the loss.
+    """
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        result = forward()  # holds the graph, so that no two storages have one address
+    del result
+    return sum(size for address, size in kept.items() if address not in own)
+
+
+def predict_memory(
+    parameters: int,
+    trainable: int,
+    *,
+    precision: Precision = "float32",
+    unquantised: int = 0,
+    activations: int = 0,
+    mixed_precision: bool = False,
+    copies: int = 0,
+) -> int:
+    """Bytes that a fit with AdamW holds at its peak, beside what the process holds already.
+
+    A trained weight costs 16: itself, its gradient and two moments, all float32 (Rajbhandari et al. 2020 count the
+    same 16 with half-precision weights and gradients beside a float32 master). A frozen one costs what it is held in.
+
+    Args:
+        parameters: Of the network, adapters and head included.
+        trainable: How many of them train; they are float32.
+        precision: How the frozen ones are held.
+        unquantised: How many frozen ones stay float32 beside "nf4".
+        activations: `activation_bytes` or `measure_activations` of what passes at once.
+        mixed_precision: Autocast keeps a copy in half precision of every float32 weight until the backward pass.
+        copies: Of the trained weights, which the loop holds besides: the best so far, a moving average.
+    """
+    frozen = parameters - trainable
+    per_trained = _FLOAT * (1 + copies) + _GRADIENT_AND_MOMENTS
+    weights = weight_bytes(frozen, precision, unquantised=unquantised) + trainable * per_trained
+    if mixed_precision:
+        wide = {"float32": frozen, "half": 0, "nf4": unquantised}[precision]
+        weights += _HALF * (trainable + wide)
+    return weights + activations
+
+
+def refusal(name: str, needed: int, available: int, alternatives: Mapping[str, int]) -> str:
+    """Why a trial cannot run, with what could in its place; "" where it fits.
+
+    Args:
+        name: How the trial is called.
+        needed: Bytes, by `predict_memory`.
+        available: Bytes, by `cutpoint.runtime.available_memory`.
+        alternatives: Other trials and the bytes that each needs; those that fit are told, dearest first.
+    """
+    if needed <= available:
+        return ""
+    fitting = sorted(
+        (item for item in alternatives.items() if item[1] <= available), key=lambda item: -item[1]
+    )
+    told = " and ".join(f"{other} would need about {form.size(size)}" for other, size in fitting[:2])
+    start = f"{name} needs about {form.size(needed)} and {form.size(available)} are free"
+    return f"{start}; {told or 'train less of it, pass fewer examples at once, or take a smaller backbone'}"

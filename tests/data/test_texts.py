@@ -287,6 +287,12 @@ def test_json_lines_keep_what_they_hold(tmp_path: Path) -> None:
             load_dataset(file)
 
 
+def test_addresses_of_pictures_beside_a_text(tmp_path: Path) -> None:
+    addresses = [f"https://example.org/{number}.jpg" for number in range(12)]
+    columns = {"picture": addresses, "text": _TEXTS, "label": _LABELS}
+    assert list(load_dataset(_write(tmp_path / "data.csv", columns)).inputs) == _TEXTS
+
+
 def test_tables_of_texts_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"first row of .* holds data"):
         load_dataset(_write(tmp_path / "data.csv", {_TEXTS[0]: _TEXTS[1:], "yes": _LABELS[1:]}))

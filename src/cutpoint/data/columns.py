@@ -172,7 +172,8 @@ def _usual(table: Table, wishes: Sequence[str], taken: Iterable[str]) -> list[st
 
 def _hold_images(cells: Sequence[Any]) -> bool:
     values = [value for value in cells[:_ROWS_LOOKED_AT] if value]
-    return sum(looks_like_image(value) for value in values) * 2 > len(values)
+    # Addresses of pictures often stand beside a text; nothing is fetched from them.
+    return sum(looks_like_image(value) and "://" not in value for value in values) * 2 > len(values)
 
 
 def _hold_sentences(cells: Sequence[Any]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from cutpoint.data.chats import chat_of
 from cutpoint.data.collected import Collected
 from cutpoint.data.images import looks_like_image
-from cutpoint.data.tagging import checked
+from cutpoint.data.tagging import checked, is_bio
 from cutpoint.errors import DataError
 from cutpoint.types import Chat, Completion, Message, TaskKind, TextPair, Words
 
@@ -83,10 +83,12 @@ def _told(rows: Rows, labels: Rows | None, task: str | None) -> tuple[TaskKind |
 def _are_tagged(rows: Rows, labels: Rows) -> bool:
     if any(isinstance(row, Words) for row in rows):
         return True
-    if len(rows) != len(labels) or all(isinstance(row, list | tuple) and len(row) == 2 for row in rows):
+    if len(rows) != len(labels) or not all(isinstance(item, list | tuple) for item in (*rows, *labels)):
         return False
-    lists = all(isinstance(item, list | tuple) for item in (*rows, *labels))
-    return lists and all(len(row) == len(label) for row, label in zip(rows, labels, strict=True))
+    if any(len(row) != len(label) for row, label in zip(rows, labels, strict=True)):
+        return False
+    # Pairs of texts may have two labels each; only tags that look so tell them from sentences of two words.
+    return any(len(row) != 2 for row in rows) or is_bio(str(tag) for label in labels for tag in label)
 
 
 def _input_of(row: Any, name: str) -> Any:

@@ -80,11 +80,8 @@ def _outermost_lists(module: nn.Module) -> list[str]:
     return lists
 
 
-def _watch(module: nn.Module, layers: Sequence[str], inputs: Tensor) -> tuple[Calls, int | None]:
-    """What one pass showed, and the identity of the object that entered the first layer.
-
-    Identities can be compared since nothing is freed while the pass is watched.
-    """
+def _watch(module: nn.Module, layers: Sequence[str], inputs: Tensor) -> tuple[Calls, str | None]:
+    """What one pass showed, and which module put out the very object that entered the first layer, if one did."""
     entered: list[Tensor] = []
 
     def note(_: nn.Module, positional: tuple[object, ...], named: dict[str, object]) -> None:
@@ -98,18 +95,22 @@ def _watch(module: nn.Module, layers: Sequence[str], inputs: Tensor) -> tuple[Ca
     finally:
         for hook in hooks:
             hook.remove()
-    return calls, id(entered[0]) if entered else None
+    makers = [
+        path
+        for path, result in calls.result.items()
+        if entered and result == id(entered[0]) and not any(at_or_below(path, layer) for layer in layers)
+    ]
+    return calls, makers[-1] if makers else None
 
 
-def _stem(module: nn.Module, names: set[str], entrance: int | None, calls: Calls) -> Block:
+def _stem(module: nn.Module, names: set[str], entrance: str | None, calls: Calls) -> Block:
     """What runs before the first layer, named by the module whose output enters that layer.
 
     Tables that all layers share (relative positions) are made after that and must run wherever the network is cut:
     they are members as bare parameters.
     """
     parts = maximal_parts(module, names, calls)
-    makers = [path for path, result in calls.result.items() if result == entrance]
-    name = makers[-1] if makers else max(parts, key=lambda part: calls.finish.get(part, -1))
+    name = entrance or max(parts, key=lambda part: calls.finish.get(part, -1))
     end = calls.finish[name]
     early = [part for part in parts if calls.finish.get(part, end + 1) <= end]
     shared = sorted(each for each in names if not any(at_or_below(each, part) for part in early))

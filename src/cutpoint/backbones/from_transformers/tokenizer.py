@@ -54,7 +54,7 @@ class TextInputs(Inputs):
         return pad(prepared)
 
     def pool(self, states: Tensor, batch: Tensor) -> Tensor:
-        """States of a block as the readout takes them: (B, words, width), or (B, width); a mean has no padding in it."""
+        """States of a block as the readout takes them: (B, words, width), or (B, width) without padding."""
         if self.preprocessing.readout == "words":
             return words_of(states, batch)
         return pooled_states(self.preprocessing.pooling, states, batch)

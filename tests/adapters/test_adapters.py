@@ -21,7 +21,7 @@ from cutpoint.adapters import (
 )
 from cutpoint.adapters.virtual_tokens import learned_positions
 from cutpoint.backbones.torchvision_repair import import_torchvision
-from cutpoint.errors import RegimeError
+from cutpoint.errors import ArtifactError, RegimeError
 
 import_torchvision()
 import timm  # noqa: E402
@@ -144,7 +144,8 @@ def test_contracts_of_layer_adapters(network: str, kind: str, tmp_path: Path) ->
     adapter = Adapter(kind=kind)
     before, base = _frozen_output(module), _base_state(module)
     inject(module, adapter, blocks=("",))
-    torch.testing.assert_close(_frozen_output(module), before, atol=1e-6, rtol=0)
+    with torch.no_grad():
+        assert torch.equal(_output(module), before)
 
     _train(module)
     trained = _frozen_output(module)
@@ -246,3 +247,93 @@ def test_prefix_is_refused_with_gradient_checkpointing() -> None:
     module.gradient_checkpointing_enable()
     with pytest.raises(RegimeError, match="gradient checkpointing"):
         _virtual_output(module)
+
+
+# ------------------------------------------------------------------------------------------- a base in 4 bits
+
+
+@pytest.mark.parametrize(
+    ("network", "kind"),
+    [*(("llama", kind) for kind in (*LAYER_KINDS, "prompt", "prefix")), ("gpt2", "lora"), ("vit", "dora")],
+)
+def test_four_bit_base_learns_saves_and_refuses_to_merge(network: str, kind: str, tmp_path: Path) -> None:
+    module, adapter = _network(network), Adapter(kind=kind, base="nf4")
+    full = _frozen_output(module)
+    run = _virtual_output if kind in ("prompt", "prefix") else _output
+    inject(module, adapter, blocks=("",))
+    packed = [layer for layer in module.modules() if type(layer).__name__ == "Linear4bit"]
+    assert packed and all(layer.weight.dtype == torch.uint8 for layer in packed)
+    with torch.no_grad():
+        start = run(module)
+    if kind in LAYER_KINDS:
+        assert 1e-5 < (start - full).abs().max() < 0.5 * full.abs().max()
+    base = _base_state(module)
+    _train(module, output=run)
+    after = _base_state(module)
+    assert after.keys() == base.keys()
+    assert all(torch.equal(after[name], base[name]) for name in base)
+    with torch.no_grad():
+        trained = run(module)
+    assert (trained - start).abs().max() > 1e-4
+
+    save_adapter(module, adapter, tmp_path, "bare")
+    again = _network(network)
+    assert load_adapter(again, tmp_path) == adapter
+    with torch.no_grad():
+        assert torch.equal(run(again), trained)
+    with pytest.raises(
+        ArtifactError, match="4 bits" if kind in ("lora", "dora", "ia3") else "cannot be merged"
+    ):
+        merge(module)
+
+
+def test_head_and_embeddings_stay_in_full_precision() -> None:
+    module = _network("llama")
+    inject(module, Adapter(kind="lora", base="nf4", targets=("q_proj",)), blocks=("model.layers.1",))
+    assert type(module.lm_head) is nn.Linear
+    assert module.lm_head.weight is module.get_output_embeddings().weight
+    lower = module.get_submodule("model.layers.0.self_attn.q_proj")
+    assert type(lower).__name__ == "Linear4bit"
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_adapter_of_another_network_is_refused(tmp_path: Path) -> None:
+    module, adapter = _network("bert"), Adapter(kind="lora", targets=("query",))
+    inject(module, adapter, blocks=("encoder.layer.1",))
+    save_adapter(module, adapter, tmp_path, "bare")
+    wider = _text("BertModel", "BertConfig", {**_SIZES, "hidden_size": 48})
+    with pytest.raises(ArtifactError, match="does not fit this network"):
+        load_adapter(wider, tmp_path)
+    with pytest.raises(ArtifactError, match="does not fit this network"):
+        load_adapter(_network("gpt2"), tmp_path)
+
+
+def test_folders_without_an_adapter_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load_adapter(_network("bert"), tmp_path)
+    from peft import LoraConfig, get_peft_model
+
+    get_peft_model(_network("bert"), LoraConfig(target_modules=["query"])).save_pretrained(tmp_path)
+    with pytest.raises(ArtifactError, match="not saved by cutpoint"):
+        load_adapter(_network("bert"), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["bottleneck", "prompt"])
+def test_steps_of_their_own_are_not_merged(kind: str) -> None:
+    module = _network("bert")
+    inject(module, Adapter(kind=kind), blocks=("",))
+    with pytest.raises(ArtifactError, match="cannot be merged"):
+        merge(module)
+    with pytest.raises(ArtifactError, match="no adapter"):
+        merge(_network("bert"))
+
+
+def test_saved_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    module, adapter = _network("bert"), Adapter(kind="dora")
+    inject(module, adapter, blocks=("",))
+    for name in ("first", "second"):
+        save_adapter(module, adapter, tmp_path / name, "bare")
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()

@@ -42,8 +42,8 @@ def save_adapter(module: nn.Module, adapter: Adapter, folder: Path, base_name: s
     config = {**_config(module, adapter), "base_model_name_or_path": base_name, "inference_mode": True}
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=sorted) + "\n")
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in _weights(module, adapter).items()}
-    metadata = {"format": "pt", _RECORD: adapter.model_dump_json()}
-    save_file(weights, folder / WEIGHTS, metadata=metadata)
+    # one key only: safetensors writes several in random order, and equal adapters shall be equal files
+    save_file(weights, folder / WEIGHTS, metadata={_RECORD: adapter.model_dump_json()})
 
 
 def load_adapter(module: nn.Module, folder: Path) -> Adapter:
@@ -59,7 +59,10 @@ def load_adapter(module: nn.Module, folder: Path) -> Adapter:
     if adapter.base == "nf4":
         quantise_linears(module)
     with torch.random.fork_rng(devices=[]):  # first values are overwritten: they shall cost no random numbers
-        _put_in(module, adapter, folder)
+        try:
+            _put_in(module, adapter, folder)
+        except (AttributeError, ValueError) as error:
+            raise _unfit(folder, str(error)) from error
     _fill(_weights(module, adapter), weights, folder)
     return adapter
 
@@ -121,18 +124,18 @@ def _peft_config(folder: Path) -> Any:
 
 
 def _fill(network: dict[str, Tensor], weights: dict[str, Tensor], folder: Path) -> None:
-    for key in network.keys() ^ weights.keys():
-        where = "in the network but not in the folder" if key in network else "not in the network"
-        raise ArtifactError(
-            f"The adapter in {folder} does not fit this network: {key} is {where}.",
-            "Load the backbone that the adapter was trained on.",
-        )
+    for key in sorted(network.keys() ^ weights.keys()):
+        raise _unfit(folder, f"{key} is only in the {'network' if key in network else 'folder'}")
+    for key, tensor in network.items():
+        if tensor.shape != weights[key].shape:
+            raise _unfit(folder, f"{key} is {tuple(weights[key].shape)}, here it is {tuple(tensor.shape)}")
     with torch.no_grad():
         for key, tensor in network.items():
-            if tensor.shape != weights[key].shape:
-                raise ArtifactError(
-                    f"The adapter in {folder} does not fit this network: {key} is {tuple(weights[key].shape)}, "
-                    f"here it is {tuple(tensor.shape)}.",
-                    "Load the backbone that the adapter was trained on.",
-                )
             tensor.copy_(weights[key])
+
+
+def _unfit(folder: Path, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"The adapter in {folder} does not fit this network: {why}.",
+        "Load the backbone that the adapter was trained on.",
+    )

@@ -59,10 +59,14 @@ def inject(module: nn.Module, adapter: Adapter, blocks: Sequence[str]) -> None:
 
 
 def inject_peft(module: nn.Module, config: Any) -> None:
-    """Put in the layers that peft's configuration names."""
+    """Put in the layers that peft's configuration names; each is in the mode of the layer that it sits on."""
     from peft import inject_adapter_in_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
     inject_adapter_in_model(config, module, ADAPTER_NAME)
+    layers: list[Any] = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    for layer in layers:
+        layer.train(layer.get_base_layer().training)
 
 
 def is_adapter_parameter(name: str) -> bool:

@@ -70,6 +70,10 @@ def test_prompts_and_completions(tmp_path: Path) -> None:
     rated = [{**row, "label": n % 2} for n, row in enumerate(rows)]
     file = _lines(tmp_path, rated)
     assert load_dataset(file, input_column="prompt", target_column="label").task.kind == "binary"
+    titled = load_dataset(
+        _lines(tmp_path, [{**row, "text": str(n)} for n, row in enumerate(rated)]), task="binary"
+    )
+    assert titled.inputs[3] == "3"
 
 
 def test_a_column_of_texts(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from cutpoint.data import content_hash, load_dataset, load_known, summarise
+from cutpoint.data.inspect_texts import text_key
 from cutpoint.errors import DataError
-from cutpoint.types import TextPair
+from cutpoint.types import Completion, TextPair, Words
 
 _TEXTS = [f"{'good' if number % 2 else 'bad'} thing, number {number}" for number in range(12)]
 _LABELS = ["yes" if number % 2 else "no" for number in range(12)]
@@ -268,9 +269,15 @@ def test_quotation_marks_in_tab_separated_texts_swallow_no_rows(tmp_path: Path) 
 
 
 def test_a_text_longer_than_the_block_of_the_parser(tmp_path: Path) -> None:
-    texts = [*_TEXTS[:11], "word " * 400_000]
+    texts = ["word " * 600_000, *_TEXTS[1:]]
     data = load_dataset(_write(tmp_path / "data.csv", {"text": texts, "label": _LABELS}))
-    assert len(data.inputs[11]) == 2_000_000
+    assert len(data.inputs[0]) == 3_000_000
+
+
+def test_keys_tell_kinds_of_texts_apart() -> None:
+    texts = ["a", "a b", TextPair("a", "b"), TextPair("a b", ""), Words(("a", "b")), Completion("a", "b")]
+    assert len({text_key(text) for text in texts}) == len(texts)
+    assert text_key(TextPair("a", "b")) == text_key(texts[2])
 
 
 def test_json_lines_keep_what_they_hold(tmp_path: Path) -> None:

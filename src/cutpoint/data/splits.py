@@ -128,8 +128,7 @@ def _hold_out_units(
     """Hold out whole units (groups), drawn at random while they bring every class nearer to its share."""
     unit_names, unit_of = np.unique(units, return_inverse=True)
     unit_of = unit_of.astype(np.int64)
-    by_class = task.is_classification or task.kind == "multilabel"
-    counts = np.zeros((len(unit_names), 1 + (len(task.labels) if by_class else 0)))
+    counts = np.zeros((len(unit_names), 1 + len(task.labels)))
     counts[:, 0] = np.bincount(unit_of)
     if task.kind == "multilabel":
         np.add.at(counts[:, 1:], unit_of, targets)

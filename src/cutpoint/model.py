@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cutpoint.adapters import Adapter
+from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens

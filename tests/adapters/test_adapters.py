@@ -10,15 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cutpoint.adapters import (
-    Adapter,
-    inject,
-    is_adapter_parameter,
-    load_adapter,
-    merge,
-    save_adapter,
-    why_not,
-)
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.adapters.folder import load_adapter, save_adapter
+from cutpoint.adapters.inject import inject, is_adapter_parameter
+from cutpoint.adapters.merge import merge
+from cutpoint.adapters.support import why_not
 from cutpoint.adapters.virtual_tokens import learned_positions
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import ArtifactError, RegimeError

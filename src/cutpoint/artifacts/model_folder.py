@@ -24,7 +24,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cutpoint.adapters import Adapter, is_adapter_parameter, load_adapter, save_adapter
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.adapters.folder import load_adapter, save_adapter
+from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.artifacts.card import model_card
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_reference

@@ -6,7 +6,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from cutpoint.adapters import Adapter, inject, is_adapter_parameter, why_not
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.adapters.inject import inject, is_adapter_parameter
+from cutpoint.adapters.support import why_not
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.order import at_or_below
 from cutpoint.regimes.regime import Regime

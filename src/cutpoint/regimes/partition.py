@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cutpoint.adapters import is_adapter_parameter
+from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.order import block_parameters
 from cutpoint.model import Network

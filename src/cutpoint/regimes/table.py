@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from cutpoint.adapters import Adapter
+from cutpoint.adapters.adapter import Adapter
 from cutpoint.errors import RegimeError
 from cutpoint.regimes.regime import Objective, Phase, Regime
 

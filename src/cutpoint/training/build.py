@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cutpoint.adapters import inject
+from cutpoint.adapters.inject import inject
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.model import Network

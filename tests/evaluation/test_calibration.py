@@ -50,6 +50,7 @@ def test_labels_are_counted_one_by_one():
     assert calibrate(task, np.array([[1, 0], [0, 1]], dtype=np.float32), predictions).accuracy == 0.75
 
 
-def test_values_have_no_calibration():
+@pytest.mark.parametrize("kind", ["regression", "tagging", "language"])
+def test_values_tags_and_texts_have_no_calibration(kind):
     with pytest.raises(DataError, match="nothing to calibrate"):
-        calibrate(Task(kind="regression"), np.zeros(2), np.zeros((2, 1)))
+        calibrate(Task(kind=kind), np.zeros(2), np.zeros((2, 1)))

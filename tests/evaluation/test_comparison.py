@@ -161,3 +161,43 @@ def test_more_than_likely_can_be_asked_for():
     before, after = np.arange(230) >= 3, np.full(230, True)
     assert _compare(before, after).decision == "replaces"
     assert _compare(before, after, needed=PROVEN).decision == "kept out"
+
+
+def _texts(factor, count=300):
+    """(N, 3) of losses whose mean is `factor` times that of the same texts at 1."""
+    random = np.random.default_rng(0)
+    tokens = random.integers(50, 150, count)
+    losses = tokens * random.normal(1.5, 0.3, count) + np.log(factor) * tokens
+    return np.stack([losses, tokens, tokens // 3], axis=1).astype(np.float32)
+
+
+def test_perplexity_is_compared_in_shares():
+    """Half a per cent pays at a perplexity of 4 and of 4 000 alike."""
+    task, targets = Task(kind="language", metric="perplexity"), np.zeros(300, int)
+    ids = {"leader_id": "base", "challenger_id": "lora"}
+    for scale in (1, 1000):
+        better = compare(task, targets, _texts(scale), _texts(0.97 * scale), **ids)
+        assert better.gain == pytest.approx(0.03, abs=1e-5)
+        assert better.decision == "replaces"
+        assert better.sentence.startswith("lora lowers perplexity by 3.0 % [3.0, 3.0] against base; ")
+        little = compare(task, targets, _texts(scale), _texts(0.998 * scale), **ids)
+        assert little.decision == "eliminated"
+        assert "chance of a gain of 0.5 % is 0 %" in little.sentence
+    worse = compare(task, targets, _texts(1), _texts(1.03), **ids)
+    assert worse.sentence.startswith("lora raises perplexity by 3.0 % [-3.0, -3.0] against base; ")
+    same = compare(task, targets, _texts(1), _texts(1), **ids)
+    assert same.sentence.startswith("lora equals base in perplexity [0.0, 0.0]; ")
+
+
+def test_tags_are_compared_sentence_by_sentence():
+    random = np.random.default_rng(0)
+    task = Task(kind="tagging", labels=("O", "B-X", "I-X"), metric="entity_f1")
+    targets = random.integers(0, 3, (300, 12))
+    targets[:, 8:] = np.where(random.random((300, 1)) < 0.5, -100, targets[:, 8:])
+    noise = random.random(targets.shape)
+    far, near = (np.where(noise < share, targets, 0).astype(np.float32) for share in (0.6, 0.8))
+    result = compare(task, targets, far, near, leader_id="probe", challenger_id="full")
+    assert result.decision == "replaces" and result.low > 0
+    assert result.sentence.startswith("full gains ") and " points of entity f1 [" in result.sentence
+    repeats = compare(task, targets, np.stack([far, far]), near[None], leader_id="a", challenger_id="b")
+    assert repeats.gain == pytest.approx(result.gain)

@@ -133,6 +133,11 @@ def _score(value, metric="accuracy"):
         ("rmse", 8.0, 8.1, 10.0, ["underfitting"]),
         ("log_loss", 0.01, 0.08, 0.69, []),
         ("log_loss", 0.01, 0.5, 0.69, ["overfitting"]),
+        ("perplexity", 400.0, 500.0, None, []),
+        ("perplexity", 400.0, 520.0, None, ["overfitting"]),
+        ("next_token_accuracy", 0.3, 0.28, None, []),
+        ("entity_f1", 0.9, 0.6, 0.0, ["overfitting"]),
+        ("entity_f1", 0.3, 0.25, 0.0, ["underfitting"]),
     ],
 )
 def test_gap_and_skill(metric, train, validation, chance, codes):
@@ -153,6 +158,14 @@ def test_chance_is_what_a_constant_answer_scores():
     values = np.array([1.0, 3.0], dtype=np.float32)
     assert chance_score(Task(kind="regression", metric="rmse"), values) == pytest.approx(1.0)
     assert chance_score(Task(kind="regression", metric="r2"), values) == pytest.approx(0.0)
+
+
+def test_chance_over_words_is_the_commonest_tag_and_over_tokens_there_is_none():
+    tags = Task(kind="tagging", labels=("B-X", "O"), metric="token_accuracy")
+    targets = np.array([[1, 1, 0], [1, -100, -100]])
+    assert chance_score(tags, targets) == 0.75
+    assert chance_score(tags.model_copy(update={"metric": "entity_f1"}), targets) == 0
+    assert chance_score(Task(kind="language", metric="perplexity"), np.zeros(3, int)) is None
 
 
 def test_negative_transfer_is_told_only_where_scratch_is_ahead():

@@ -45,6 +45,7 @@ def _reference(name, task, targets, predictions, weights):
             "mae": lambda: reference.mean_absolute_error(targets, values, **given),
             "rmse": lambda: reference.root_mean_squared_error(targets, values, **given),
             "spearman": lambda: stats.spearmanr(np.repeat(targets, weights), np.repeat(values, weights))[0],
+            "pearson": lambda: stats.pearsonr(np.repeat(targets, weights), np.repeat(values, weights))[0],
         }[name]()
     chosen = predictions >= 0.5 if task.kind == "multilabel" else predictions.argmax(axis=1)
     if task.kind == "multilabel":
@@ -103,9 +104,12 @@ def test_undefined_metrics_say_so():
         METRICS["r2"].function(np.ones(5, np.float32), np.ones((5, 1), np.float32), VALUES)
 
 
-def test_constant_predictions_order_nothing():
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_constant_predictions_order_nothing(metric):
     targets = np.arange(5, dtype=np.float32)
-    assert METRICS["spearman"].function(targets, np.ones((5, 1), np.float32), VALUES) == 0
+    assert METRICS[metric].function(targets, np.full((5, 1), 0.1, np.float32), VALUES) == 0
+    with pytest.raises(DataError, match="not defined"):
+        METRICS[metric].function(np.ones(5, np.float32), targets[:, None], VALUES)
 
 
 def test_wrong_metrics_are_refused_with_the_right_ones():
@@ -114,3 +118,25 @@ def test_wrong_metrics_are_refused_with_the_right_ones():
     with pytest.raises(DataError, match=r"cannot judge a regression task[\s\S]*rmse"):
         check_metric(VALUES)
     assert check_metric(CLASSES).name == "accuracy"
+
+
+LANGUAGE = Task(kind="language", metric="perplexity")
+# Summed negative log-likelihood, tokens, tokens predicted right; the second row has nothing to predict.
+TEXTS = np.array([[4 * np.log(2), 4, 1], [0, 0, 0], [6 * np.log(8), 6, 3]], dtype=np.float32)
+
+
+def test_perplexity_is_over_tokens_not_over_texts():
+    weights = np.array([[1.0, 1, 1], [2, 5, 0], [0, 1, 1]])
+    found = METRICS["perplexity"].weighted(np.zeros(3, int), TEXTS, LANGUAGE, weights)
+    np.testing.assert_allclose(found, [2 ** ((4 + 18) / 10), 2, 8], rtol=1e-6)
+    right = METRICS["next_token_accuracy"].weighted(np.zeros(3, int), TEXTS, LANGUAGE, weights)
+    np.testing.assert_allclose(right, [0.4, 0.25, 0.5])
+    with pytest.raises(DataError, match="perplexity is not defined"):
+        METRICS["perplexity"].function(np.zeros(1, int), TEXTS[1:2], LANGUAGE)
+
+
+def test_gains_of_perplexity_are_shares_of_it():
+    assert METRICS["perplexity"].gain(4.0, 3.0) == 0.25
+    assert METRICS["perplexity"].gain(4.0, 5.0) == -0.25
+    assert METRICS["rmse"].gain(4.0, 3.0) == 1.0
+    assert METRICS["accuracy"].gain(0.5, 0.75) == 0.25

@@ -22,9 +22,11 @@ BYTES_PER_WEIGHT: dict[Precision, float] = {"float32": 4.0, "half": 2.0, "nf4": 
 _FLOAT = 4
 _HALF = 2
 _GRADIENT_AND_MOMENTS = 3 * _FLOAT
-# Measured on transformers' Llama (22) and BERT (25) with scaled-dot-product attention; 17 by the count of
-# Korthikanti et al. 2022 (34 bytes in half precision), who fuse more operations.
-_NUMBERS_PER_LAYER = 25
+# In units of the width, measured on transformers' Llama (22) and BERT (18); 17 by the count of Korthikanti et al. 2022
+# (34 bytes in half precision), who fuse more operations.
+_NUMBERS_PER_LAYER = 22
+# Where attention is not fused, for each pair of tokens and head: 3.3 measured on BERT; 2.5 by Korthikanti et al.
+_NUMBERS_PER_SCORE = 3.5
 # Under autocast products are kept in 2 bytes, norms and softmax in 4: 2.7 measured on Llama, 3.1 on BERT.
 _MIXED_BYTES = 3
 # Logits, their logarithm of the softmax and its gradient, which stay float32 in mixed precision too.
@@ -49,25 +51,28 @@ def activation_bytes(
     width: int,
     layers: int,
     *,
+    heads: int = 0,
     vocabulary: int = 0,
     checkpointing: bool = False,
     mixed_precision: bool = False,
 ) -> int:
-    """What the forward pass of a transformer keeps for the backward pass; within a third of what was measured.
+    """What the forward pass of a transformer keeps for the backward pass; up to a third more than was measured.
 
     Args:
         batch: Examples that pass at once.
         tokens: Tokens of each.
         width: Of the hidden states.
         layers: Through which gradients flow.
+        heads: Attention heads whose scores are kept, as where attention drops out on a CPU; 0 where it is fused.
         vocabulary: Columns of the logits of a language model.
         checkpointing: Only the input of each layer is kept, and the inside of one layer at a time (Chen et al.
             2016).
         mixed_precision: Products in half precision.
     """
-    numbers = layers + _NUMBERS_PER_LAYER if checkpointing else layers * _NUMBERS_PER_LAYER
-    per_token = numbers * width * (_MIXED_BYTES if mixed_precision else _FLOAT)
-    return batch * tokens * (per_token + _NUMBERS_PER_LOGIT * _FLOAT * vocabulary)
+    inside = _NUMBERS_PER_LAYER * width + _NUMBERS_PER_SCORE * heads * tokens
+    numbers = layers * width + inside if checkpointing else layers * inside
+    per_token = numbers * (_MIXED_BYTES if mixed_precision else _FLOAT)
+    return round(batch * tokens * (per_token + _NUMBERS_PER_LOGIT * _FLOAT * vocabulary))
 
 
 def measure_activations(module: nn.Module, forward: Callable[[], Tensor]) -> int:

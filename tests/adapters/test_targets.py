@@ -14,8 +14,7 @@ from cutpoint.adapters import support as support_module
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.inject import inject, is_adapter_parameter
 from cutpoint.adapters.support import why_not
-from cutpoint.adapters.targets import resolve_targets
-from cutpoint.adapters.targets import plain_layers
+from cutpoint.adapters.targets import plain_layers, resolve_targets
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import RegimeError
 

@@ -16,7 +16,6 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.errors import RegimeError
 from cutpoint.regimes.regime import Objective, Phase, Regime
 
-
 Audience = Literal["image", "text", "language", "features"]
 """Who an automatic race is for: a modality, or language modelling."""
 

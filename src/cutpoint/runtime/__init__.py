@@ -1,4 +1,4 @@
-"""The machine: memory allocator, threads, devices, peak memory."""
+"""The machine: memory allocator, threads, devices, peak and free memory."""
 
 from cutpoint.runtime.allocator import tune_allocator
 from cutpoint.runtime.device import (
@@ -10,10 +10,11 @@ from cutpoint.runtime.device import (
     one_thread,
     set_threads,
 )
-from cutpoint.runtime.memory import PeakMemory
+from cutpoint.runtime.memory import PeakMemory, available_memory
 
 __all__ = [
     "PeakMemory",
+    "available_memory",
     "channels_last",
     "choose_device",
     "free_memory",

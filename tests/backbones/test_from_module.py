@@ -39,7 +39,7 @@ def test_blocks_are_the_children_in_the_order_of_execution_and_maps_are_pooled()
     inputs = torch.randn(3, 3, 16, 16)
     with torch.no_grad():
         assert torch.equal(backbone.module(inputs), network(inputs).mean((2, 3)))
-        cut = Cut(backbone.module, backbone.blocks, 1, (3, 16, 16))
+        cut = Cut(backbone.module, backbone.blocks, 1, backbone.inputs)
         assert torch.equal(cut.suffix(cut.prefix(inputs)), backbone.module(inputs))
     assert valid_cuts(backbone).valid == (0, 1, 2)
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.from_timm import from_timm
+from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import uncovered_parameters
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.backbones.torchvision_repair import import_torchvision
@@ -96,7 +97,7 @@ def test_preprocessing_equals_timms_for_other_recipes(name: str) -> None:
     configuration = timm.get_pretrained_cfg(name).to_dict()
     backbone = from_timm("resnet10t", pretrained=False, image_size=32)
     record = _preprocessing(configuration, None)
-    changed = Backbone(**{**vars(backbone), "preprocessing": record})
+    changed = Backbone(**{**vars(backbone), "inputs": ImageInputs(record)})
     _assert_equal_to_timm(changed, _noise(), **resolve_data_config(pretrained_cfg=configuration))
 
 

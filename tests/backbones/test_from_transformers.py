@@ -18,7 +18,8 @@ from cutpoint.backbones.order import block_parameters, uncovered_parameters
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
-from cutpoint.features.cut import pooled_blocks, valid_cuts
+from cutpoint.features.cut import valid_cuts
+from cutpoint.features.pooling import pooled_blocks
 
 import_torchvision()  # before the tests' own imports of transformers
 
@@ -95,7 +96,7 @@ def test_every_cut_is_valid_and_blocks_cover_all(saved: tuple[Path, Any, Any]) -
     assert all(block_parameters(backbone.module, block) for block in backbone.blocks)
     inputs = torch.randn(2, 3, *backbone.preprocessing.size)
     with torch.no_grad():
-        features, pooled = pooled_blocks(backbone.module, backbone.blocks, inputs)
+        features, pooled = pooled_blocks(backbone.module, backbone.blocks, backbone.inputs, inputs)
         assert features.shape == (2, backbone.width) and len(pooled) == len(backbone.blocks)
         assert backbone.rebuild()(inputs).shape == features.shape
     assert load_reference(backbone.reference).reference == backbone.reference

@@ -47,6 +47,7 @@ def text_backbone(
     network = _load_network(place, readout)
     reading = _reading(network, tokenizer, recipe, readout, causal)
     module = _read_by(network, reading)
+    vocabulary = _vocabulary(place, network, tokenizer)
     inputs = TextInputs(
         TextPreprocessing(
             readout=readout,
@@ -58,7 +59,7 @@ def text_backbone(
             made_by=f"transformers.{type(tokenizer).__name__}",
         ),
         tokenizer,
-        vocabulary=int(network.get_input_embeddings().num_embeddings),
+        vocabulary,
     )
     blocks, output = text_blocks(module, inputs.noise(1))
     return Backbone(
@@ -144,6 +145,17 @@ def _reading(
         takes_segments=takes(network, "token_type_ids") and getattr(network.config, "type_vocab_size", 0) > 1,
         takes_cache=causal and takes(network, "use_cache"),
     )
+
+
+def _vocabulary(place: Place, network: Any, tokenizer: Any) -> int:
+    """Token numbers that the network knows."""
+    known = int(network.get_input_embeddings().num_embeddings)
+    if len(tokenizer) > known:
+        raise BackboneError(
+            f"The tokenizer of {place.name} has {len(tokenizer)} tokens, and its network knows {known}.",
+            "fetch the weights and the tokenizer from one place",
+        )
+    return known
 
 
 def _template(tokenizer: Any, readout: Readout) -> Any:

@@ -221,17 +221,23 @@ def load_tokenizer(place: Place) -> Any:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(place.name, local_files_only=place.files_only)
     except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
-        raise BackboneError(
-            f"{place.name} comes without a readable tokenizer: {first_line(error)}",
-            "a folder needs tokenizer.json and tokenizer_config.json beside the weights "
-            "(AutoTokenizer…save_pretrained)",
-        ) from error
+        raise _no_tokenizer(place, first_line(error)) from error
+    if len(tokenizer) <= len(
+        tokenizer.all_special_ids
+    ):  # transformers makes an empty one where it finds no file
+        raise _no_tokenizer(place, "it knows no tokens but the special ones")
     if not tokenizer.is_fast:
-        raise BackboneError(
-            f"The tokenizer of {place.name} ({type(tokenizer).__name__}) does not say where its tokens stand.",
-            "choose a backbone with a tokenizer.json",
+        raise _no_tokenizer(
+            place, f"{type(tokenizer).__name__} does not say where in a text its tokens stand"
         )
     return tokenizer
+
+
+def _no_tokenizer(place: Place, reason: str) -> BackboneError:
+    return BackboneError(
+        f"{place.name} comes without a usable tokenizer: {reason}.",
+        "a folder needs tokenizer.json and tokenizer_config.json beside the weights (AutoTokenizer…save_pretrained)",
+    )
 
 
 def tokenizer_digest(tokenizer: Any) -> str:

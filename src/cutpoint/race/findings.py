@@ -158,7 +158,7 @@ def _lucky(winner: Trial, examination: Examination) -> list[Finding]:
 def _overconfident(dataset: Dataset, examination: Examination) -> list[Finding]:
     """Probabilities on the test split that promise more than they hold."""
     predictions = examination.predictions
-    if predictions is None or dataset.task.kind == "regression":
+    if predictions is None or dataset.task.kind not in ("binary", "multiclass", "multilabel"):
         return []
     finding = overconfidence(calibrate(dataset.task, dataset.targets[dataset.splits["test"]], predictions))
     return [finding] if finding else []

@@ -20,7 +20,7 @@ BATCH_SIZES = (16, 32)
 """Below and from `SMALL_ROWS` training rows."""
 SMALL_ROWS = 500
 HEAD_EPOCHS = 60
-CONTRASTIVE_STEPS = 300
+CONTRASTIVE_STEPS = 150
 """Of batches whose pairs are all compared: more changes little (SetFit caps its pairs likewise)."""
 # Rates worth a short trial. Convolutions with fixed BatchNorm statistics take about ten times the rate of
 # transformers; both ladders stay at or below what the networks were pretrained with.

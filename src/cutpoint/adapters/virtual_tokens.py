@@ -3,6 +3,7 @@ every layer (prefix tuning: Li and Liang, 2021).
 
 The network's own forward stays. Whoever calls it with keyword arguments asks the module `virtual_tokens` first, and
 drops as many positions from the front of the states as that says it added. Neither is the identity at the start.
+Unlike peft, which ignores which text of a pair a token belongs to when it puts virtual tokens in front, we keep that.
 """
 
 from __future__ import annotations

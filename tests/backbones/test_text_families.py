@@ -311,9 +311,7 @@ def test_the_network_is_the_published_one(folder: Path) -> None:
             torch.testing.assert_close(
                 fresh(backbone.inputs.noise(2)), backbone.module(backbone.inputs.noise(2))
             )
-        assert (
-            load_reference(backbone.reference, None, backbone.preprocessing).reference == backbone.reference
-        )
+        assert load_reference(backbone.reference).reference == backbone.reference
 
 
 def test_packed_documents_do_not_see_each_other(folder: Path) -> None:

@@ -13,7 +13,7 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.backbones.table import AUTO, BUILTIN_NAMES, automatic_backbone, known_backbones
 from cutpoint.errors import ArtifactError, BackboneError
-from cutpoint.types import BackboneReference, Modality, Preprocessing, Readout, TextPreprocessing
+from cutpoint.types import BackboneReference, Modality, Readout
 
 _READ: dict[Modality, tuple[str, ...]] = {
     "image": ("image", "statistics"),
@@ -55,6 +55,7 @@ def load_backbone(
         )
     if isinstance(spec, Backbone):
         backbone = spec
+        _check_readout(backbone, readout)
     else:
         options = _Options(image_size, readout, max_length)
         folder = Path(path if path is not None else spec)
@@ -68,20 +69,15 @@ def load_backbone(
     return backbone
 
 
-def load_reference(
-    reference: BackboneReference,
-    path: str | Path | None = None,
-    preprocessing: Preprocessing | None = None,
-) -> Backbone:
+def load_reference(reference: BackboneReference, path: str | Path | None = None) -> Backbone:
     """Load the backbone that a saved model or run refers to, and prove that it is the same one.
 
     Args:
         reference: What was written down.
         path: Where the backbone's folder lies now, if it moved.
-        preprocessing: What was written down beside it, whose tokenizer is compared too.
 
     Raises:
-        ArtifactError: The folder moved, or the weights or the tokenizer found there are other ones.
+        ArtifactError: The folder moved, or the weights found there are other ones.
         BackboneError: What was found cannot be read.
     """
     if reference.kind in ("module", "none"):
@@ -110,7 +106,6 @@ def load_reference(
             if reference.kind == "builtin"
             else "point --backbone-path at the folder with the original weights",
         )
-    _check_tokenizer(backbone, preprocessing)
     return backbone
 
 
@@ -130,24 +125,20 @@ class _Options(NamedTuple):
             )
 
 
+def _check_readout(backbone: Backbone, readout: Readout) -> None:
+    if backbone.reference.readout != readout:
+        raise BackboneError(
+            f"{backbone.name} was loaded to put out {backbone.reference.readout!r}, and {readout!r} is needed.",
+            f"give its name or folder, or load it with readout={readout!r}",
+        )
+
+
 def _check_modality(backbone: Backbone, modality: Modality) -> None:
     if backbone.preprocessing.kind not in _READ[modality]:
         reads = next(name for name, kinds in _READ.items() if backbone.preprocessing.kind in kinds)
         raise BackboneError(
             f"The data are {_WORDS[modality]}, and {backbone.name} reads {_WORDS[reads]}.",
             f"choose a backbone for {_WORDS[modality]}; `cutpoint list backbones` shows some",
-        )
-
-
-def _check_tokenizer(backbone: Backbone, expected: Preprocessing | None) -> None:
-    found = backbone.preprocessing
-    if not (isinstance(found, TextPreprocessing) and isinstance(expected, TextPreprocessing)):
-        return
-    if found.tokenizer_digest != expected.tokenizer_digest:
-        raise ArtifactError(
-            f"The backbone {backbone.name!r} has another tokenizer than the one used before: digest "
-            f"{found.tokenizer_digest} found, {expected.tokenizer_digest} expected.",
-            "point --backbone-path at the folder with the original tokenizer files",
         )
 
 

@@ -181,3 +181,24 @@ def test_settings_that_nothing_reads_are_errors() -> None:
     assert (written.scale, Adapter(kind="lora", rank=4, alpha=3).scale) == (8.0, 3.0)
     with pytest.raises(ValueError, match="auto"):
         inject(nn.Sequential(nn.Linear(3, 3)), Adapter(kind="lora", rank="auto"), blocks=("",))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "count"),
+    [
+        (Adapter(kind="lora", rank=4), 2 * 4 * 4 * 64),
+        (Adapter(kind="dora", rank=4), 2 * 4 * (4 * 64 + 32)),
+        (Adapter(kind="ia3"), 2 * (32 + 32 + 64)),
+        (Adapter(kind="bottleneck", rank=4), 2 * 2 * (2 * 4 * 32 + 4 + 32)),
+        (Adapter(kind="prompt", rank=4), 4 * 32),
+        (Adapter(kind="prefix", rank=4), 4 * 2 * 2 * 32),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_counts_are_known_without_memory(adapter: Adapter, count: int) -> None:
+    """BERT with two layers of width 32 and feed-forward width 64, on torch's meta device."""
+    module = _bare("bert")
+    with torch.device("meta"):
+        inject(module, adapter, blocks=("encoder",))
+    assert all(parameter.is_meta for parameter in module.parameters())
+    assert sum(p.numel() for name, p in module.named_parameters() if is_adapter_parameter(name)) == count

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from cutpoint.errors import DataError
+from cutpoint.heads import exact
 from cutpoint.heads.exact import DEFAULT_STRENGTH, LOGISTIC_STRENGTHS, fit_exact, fit_exact_strength
 from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.modules import predict_scores
@@ -265,3 +266,54 @@ def test_a_label_that_no_row_or_every_row_has_does_not_spoil_the_others(constant
     solved = fit_exact(features, targets, task)
     assert solved.out_of_fold is not None
     assert ((solved.out_of_fold >= 0.5) == (targets >= 0.5)).mean() > 0.95
+
+
+@pytest.mark.parametrize("task", [BINARY, DIGITS, LABELS], ids=lambda task: task.kind)
+def test_of_many_rows_one_fold_chooses_and_the_fit_is_the_optimum(task, monkeypatch):
+    features, targets = _case(task, *_digits(300))
+    usual = fit_exact(features, targets, task, seed=2)
+    monkeypatch.setattr(exact, "_MANY", 0)
+    fit = fit_exact(features, targets, task, seed=2)
+    assert fit.folds == 3
+    assert fit.strength == min(fit.path, key=lambda pair: pair[1])[0]
+    assert abs(np.log10(fit.strength / usual.strength)) < 1.5
+    expected = _theirs(task, features, targets, fit.strength)
+    np.testing.assert_allclose(_ours(fit.head, task, features), expected, atol=2e-5)
+    # Each row is answered by the fit that did not see it, the first fold's and the others'.
+    folds = assign_folds(targets, task, 3, None, 2)
+    scale = StandardScaler().fit(features.astype(np.float64))
+    for fold in range(3):
+        kept, held = folds != fold, folds == fold
+        standard, label = scale.transform(features), targets[:, 0] if task.kind == "multilabel" else targets
+        model = LogisticRegression(C=fit.strength, tol=1e-8, max_iter=9999).fit(standard[kept], label[kept])
+        answers = model.predict_proba(standard[held])
+        ours = fit.out_of_fold[held]
+        if task.kind == "multilabel":
+            ours, answers = ours[:, 0], answers[:, 1]
+        np.testing.assert_allclose(ours, answers, atol=5e-3)
+
+
+def test_many_rows_are_told_by_the_work_of_a_product(monkeypatch):
+    features, targets = _digits(300)
+    assert fit_exact(features, targets, DIGITS).folds == 5
+    monkeypatch.setattr(exact, "_MANY", 300 * 10 * 100 - 1)
+    assert fit_exact(features, targets, DIGITS).folds == 3
+    assert fit_exact(features, targets % 2, BINARY).folds == 5
+
+
+def test_weights_and_groups_hold_for_many_rows(monkeypatch):
+    features, targets = _digits(300)
+    weights = np.linspace(0.2, 3.0, 10)
+    groups = np.arange(300) // 5
+    monkeypatch.setattr(exact, "_MANY", 0)
+    fit = fit_exact(features, targets, DIGITS, class_weights=weights, groups=groups)
+    monkeypatch.undo()
+    plain = fit_exact_strength(features, targets, DIGITS, fit.strength, class_weights=weights)
+    np.testing.assert_allclose(
+        _ours(fit.head, DIGITS, features), _ours(plain.head, DIGITS, features), atol=1e-5
+    )
+    folds = assign_folds(targets, DIGITS, 3, groups, 0)
+    losses = -np.log(fit.out_of_fold[np.arange(300), targets]) * weights[targets]
+    first = folds == 0
+    expected = losses[first].sum() / weights[targets[first]].sum()
+    assert dict(fit.path)[fit.strength] == pytest.approx(expected, rel=1e-3)

@@ -5,13 +5,15 @@ scikit-learn's objectives, `sum of losses + ||w||² / (2 C)`, with a bias that i
 
 What makes it fast is exact too. The optimum lies in the span of the rows, so that more features than rows
 cost nothing; turned onto their principal axes, the features need a handful of Newton products; and all folds
-and the full fit are solved together, each strength from the optimum of the one before.
+and the full fit are solved together, each strength from the optimum of the one before. Of many rows one fold
+alone chooses the strength; the fit on all rows is the optimum there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch import Tensor
 
 from cutpoint.errors import DataError
 from cutpoint.heads import newton, ridge
+from cutpoint.heads.design import DenseDesign, design_of
 from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.modules import LinearHead, standardisation
 from cutpoint.runtime import one_thread
@@ -38,6 +41,14 @@ _PATH_TOLERANCE = 1e-6
 # Newton's last step lands far nearer than its start: predictions are then exact to the last digit of float32.
 _FINAL_TOLERANCE = 1e-8
 
+_MANY = 50_000_000
+"""Multiply-adds of one product, rows × columns × outputs: from here on a cross-validation would take minutes."""
+_NARROWEST = 100
+"""However narrow the features are, exponentials of all logits take as long as so many columns."""
+# Of that many rows a third is plenty to tell strengths apart that lie a decade apart, and no loss rises by chance.
+_FOLDS_OF_MANY = 3
+_PATH_TOLERANCE_OF_MANY = 1e-5
+
 
 @dataclass(frozen=True)
 class ExactHead:
@@ -48,8 +59,8 @@ class ExactHead:
             into its weights.
         strength: The inverse penalty C that was used.
         path: (strength, mean held-out loss) for each strength tried, from strong to weak; empty without
-            cross-validation. It ends early where the loss rises twice in a row. The loss is the log loss
-            (summed over labels), or the squared error in units of the targets' variance.
+            cross-validation. It ends early where the loss rises twice in a row (once, of many rows). The loss
+            is the log loss (summed over labels), or the squared error in units of the targets' variance.
         out_of_fold: (N, outputs) float32 predictions for each row by the fit that did not see it; None
             without cross-validation.
         folds: Number of inner folds; 0 without cross-validation.
@@ -82,8 +93,8 @@ def fit_exact(
         task: What is predicted.
         class_weights: (classes,) weight of each class's loss; for multi-label (labels,) weight of positives.
         strengths: Inverse penalties to try; by default eight, a decade apart.
-        inner_folds: Folds at most; fewer where there are fewer rows or groups. Where a class has a single
-            example there are none, and the strength is `DEFAULT_STRENGTH`.
+        inner_folds: Folds at most; fewer where there are fewer rows or groups, and three of many rows. Where a
+            class has a single example there are none, and the strength is `DEFAULT_STRENGTH`.
         groups: (N,) rows of one group are held out together.
         seed: Deals the rows to the folds.
 
@@ -91,20 +102,20 @@ def fit_exact(
         DataError: Features that are not finite, or of another length than the targets.
     """
     rows = _Rows(features, targets, task, class_weights)
-    folds = assign_folds(np.asarray(targets), task, inner_folds, groups, seed)
+    most = min(inner_folds, _FOLDS_OF_MANY) if rows.are_many else inner_folds
+    folds = assign_folds(np.asarray(targets), task, most, groups, seed)
     if folds is None:
         return fit_exact_strength(features, targets, task, DEFAULT_STRENGTH, class_weights=class_weights)
     if task.kind == "regression":
-        tried = _ridge_path(rows, folds, sorted(strengths or RIDGE_STRENGTHS))
+        choose, usual = _ridge_path, RIDGE_STRENGTHS
     else:
-        tried = _logistic_path(rows, folds, sorted(strengths or LOGISTIC_STRENGTHS))
-    # `min` keeps the first of equals, and the strengths rise: ties go to the stronger penalty.
-    best = min(tried, key=lambda fit: fit.loss)
+        choose, usual = _single_path if rows.are_many else _stacked_path, LOGISTIC_STRENGTHS
+    chosen = choose(rows, torch.as_tensor(folds), sorted(strengths or usual))
     return ExactHead(
-        head=rows.head(rows.solve(best.strength, best.start)),
-        strength=best.strength,
-        path=tuple((fit.strength, fit.loss) for fit in tried),
-        out_of_fold=rows.predictions(best.held_out),
+        head=rows.head(rows.solve(chosen.strength, chosen.start)),
+        strength=chosen.strength,
+        path=tuple(chosen.path),
+        out_of_fold=rows.predictions(chosen.held_out),
         folds=int(folds.max()) + 1,
     )
 
@@ -124,15 +135,37 @@ def fit_exact_strength(
 
 
 @dataclass(frozen=True)
-class _Tried:
-    strength: float
-    loss: float
+class _Chosen:
+    """The strength of the least held-out loss, with the losses of all.
+
+    Attributes:
+        path: (strength, loss) from strong to weak.
+        held_out: (N, K) logits or scaled values of each row by the fit without it, at the chosen strength.
+        start: (R, K) parameters near those of the fit on all rows; None where there are none.
+    """
+
+    path: list[tuple[float, float]]
     held_out: Tensor
     start: Tensor | None
 
+    @property
+    def strength(self) -> float:
+        return self.path[_best(self.path)][0]
+
+
+def _best(path: list[tuple[float, float]]) -> int:
+    """`min` keeps the first of equals, and the strengths rise: ties go to the stronger penalty."""
+    return min(range(len(path)), key=lambda number: path[number][1])
+
+
+def _past_the_valley(path: list[tuple[float, float]], rises: int) -> bool:
+    """Weaker penalties overfit more and cost most: after so many rises in a row there is nothing to find."""
+    last = [loss for _, loss in path[-rises - 1 :]]
+    return len(last) > rises and all(before < after for before, after in pairwise(last))
+
 
 class _Rows:
-    """Features on their principal axes, targets as columns, and the way back to a head."""
+    """Features as a design, targets as columns, and the way back to a head."""
 
     def __init__(
         self,
@@ -141,20 +174,13 @@ class _Rows:
         task: Task,
         class_weights: ArrayLike | None,
     ) -> None:
-        raw = _as_double(features)
-        if len(raw) != len(targets):
+        if len(features) != len(targets):
             raise DataError(
-                f"{len(raw)} rows of features but {len(targets)} targets.",
+                f"{len(features)} rows of features but {len(targets)} targets.",
                 "Give one row of features for each target.",
             )
-        if not bool(torch.isfinite(raw).all()):
-            raise DataError(
-                "The features hold values that are not finite.",
-                "Look for inputs that are damaged, or a backbone that overflows in half precision.",
-            )
         self.task = task
-        self.mean, self.scale = standardisation(raw)
-        self.design, self.axes = _principal((raw - self.mean) / self.scale)
+        self.design = design_of(features, dense=task.kind == "regression")
         self.target_mean, self.target_scale = torch.zeros(1), torch.ones(1)
         self.columns = self._target_columns(np.asarray(targets))
         self.weights = self._row_weights(class_weights)
@@ -180,11 +206,21 @@ class _Rows:
             return torch.where(self.columns == 1, given[1], given[0])
         return torch.where(self.columns == 1, given, torch.ones_like(given))
 
+    @property
+    def are_many(self) -> bool:
+        """Whether a product with the features takes so long that not every fold can be followed along the path."""
+        return self.columns.numel() * max(self.design.columns, _NARROWEST) > _MANY
+
+    @property
+    def matrix(self) -> Tensor:
+        """(N, R) of a dense design."""
+        assert isinstance(self.design, DenseDesign)
+        return self.design.matrix
+
     def problems(self, masks: Tensor) -> newton.LogisticProblems:
         """One problem for each column of masks (N, S)."""
         return newton.LogisticProblems(
             design=self.design,
-            rounded=self.design.float(),
             targets=self.columns,
             weights=masks[:, :, None] * self.weights[:, None, :],
             exclusive=self.task.kind == "multiclass",
@@ -193,17 +229,19 @@ class _Rows:
     def solve(self, strength: float, start: Tensor | None) -> Tensor:
         """Parameters (R, K) of the fit on all rows, to the last digits."""
         if self.task.kind == "regression":
-            return ridge.solve(self.design, self.columns, strength)
+            return ridge.solve(self.matrix, self.columns, strength)
         problems = self.problems(self.columns.new_ones(len(self.columns), 1))
-        begin = newton.Solution.zero(problems)
         if start is not None:
-            begin = newton.Solution(start[:, None], (self.design @ start)[:, None])
+            begin = newton.Solution.at(problems, start)
+        elif self.are_many:
+            begin = newton.approach(problems, strength)
+        else:
+            begin = newton.Solution.zero(problems)
         return newton.solve(problems, strength, begin, _FINAL_TOLERANCE).parameters[:, 0]
 
     def head(self, parameters: Tensor) -> LinearHead:
-        """Parameters on the principal axes (R, K) → a head on raw features."""
-        weight = (self.axes @ parameters[:-1]) / self.scale[:, None]
-        bias = parameters[-1] - self.mean @ weight
+        """Parameters of the design (R, K) → a head on raw features."""
+        weight, bias = self.design.raw(parameters)
         if self.task.kind == "binary":
             # One logit is the difference of two: half of it on each side is the same model.
             weight, bias = (torch.cat([-half, half], dim=-1) for half in (weight / 2, bias / 2))
@@ -233,54 +271,60 @@ class _Rows:
         return result
 
 
-def _as_double(features: Tensor | NDArray[Any]) -> Tensor:
-    if isinstance(features, Tensor):
-        return features.detach().to(device="cpu", dtype=torch.float64)
-    # A copy: torch must not be given a read-only array, such as a memory-mapped one.
-    return torch.from_numpy(np.array(features, dtype=np.float64))
-
-
-def _principal(standardised: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows on their principal axes plus a constant column (N, R + 1), and the axes (D, R).
-
-    Exact for every model with an L2 penalty: the axes are orthonormal and span all rows.
-    """
-    rows, width = standardised.shape
-    if width <= rows:
-        axes = torch.linalg.eigh(standardised.T @ standardised).eigenvectors
-    else:
-        energies, left = torch.linalg.eigh(standardised @ standardised.T)
-        kept = energies > 1e-12 * energies[-1].clamp_min(torch.finfo(torch.float64).tiny)
-        axes = standardised.T @ (left[:, kept] / energies[kept].sqrt())
-    turned = standardised @ axes
-    return torch.cat([turned, turned.new_ones(rows, 1)], dim=1), axes
-
-
-def _logistic_path(rows: _Rows, folds: NDArray[np.int64], strengths: Sequence[float]) -> list[_Tried]:
-    """Every fold and the full fit at each strength, from strong to weak."""
+def _stacked_path(rows: _Rows, folds: Tensor, strengths: Sequence[float]) -> _Chosen:
+    """Every fold and the full fit at each strength, side by side."""
     count = int(folds.max()) + 1
-    fold = torch.as_tensor(folds)
     masks = torch.cat(
-        [fold[:, None] != torch.arange(count), torch.ones(len(fold), 1, dtype=torch.bool)], dim=1
+        [folds[:, None] != torch.arange(count), torch.ones(len(folds), 1, dtype=torch.bool)], dim=1
     )
     problems = rows.problems(masks.double())
     solution = newton.Solution.zero(problems)
-    numbers = torch.arange(len(fold))
-    tried = []
+    numbers = torch.arange(len(folds))
+    total = rows.weights.mean(dim=1).sum()
+    path: list[tuple[float, float]] = []
     for strength in strengths:
         solution = newton.solve(problems, strength, solution, _PATH_TOLERANCE)
-        loss = rows.weights * problems.loss(solution.logits)[numbers, fold]
-        total = rows.weights.mean(dim=1).sum()
-        held_out = solution.logits[numbers, fold]
-        tried.append(_Tried(strength, float(loss.sum() / total), held_out, solution.parameters[:, -1]))
-        # Weaker penalties overfit more and cost most: past the valley there is nothing to find.
-        if len(tried) > 2 and tried[-3].loss < tried[-2].loss < tried[-1].loss:
+        loss = rows.weights * problems.loss(solution.logits)[numbers, folds]
+        path.append((strength, float(loss.sum() / total)))
+        if _best(path) == len(path) - 1:
+            chosen = _Chosen(path, solution.logits[numbers, folds], solution.parameters[:, -1])
+        if _past_the_valley(path, rises=2):
             break
-    return tried
+    return chosen
 
 
-def _ridge_path(rows: _Rows, folds: NDArray[np.int64], strengths: Sequence[float]) -> list[_Tried]:
-    held_out = ridge.held_out_path(rows.design, rows.columns, torch.as_tensor(folds), strengths)
+def _single_path(rows: _Rows, folds: Tensor, strengths: Sequence[float]) -> _Chosen:
+    """One fold at each strength, and all at the best one."""
+    whole = rows.problems(rows.columns.new_ones(len(folds), 1))
+    kept, held = whole.rows(folds != 0), whole.rows(folds == 0)
+    solution = newton.Solution.zero(kept)
+    total = held.weights.mean(dim=2).sum()
+    path: list[tuple[float, float]] = []
+    for strength in strengths:
+        solution = newton.solve(kept, strength, solution, _PATH_TOLERANCE_OF_MANY)
+        loss = held.weights * held.loss(held.design.values(solution.parameters))
+        path.append((strength, float(loss.sum() / total)))
+        if _past_the_valley(path, rises=1):
+            break
+    return _Chosen(path, _held_out(whole, folds, path[_best(path)][0]), None)
+
+
+def _held_out(whole: newton.LogisticProblems, folds: Tensor, strength: float) -> Tensor:
+    """Logits (N, K) of each row by the fit without its fold.
+
+    No fit starts from another fold's optimum: that is so sure of its own rows that Newton's steps are worth little
+    on others.
+    """
+    result = torch.empty_like(whole.targets)
+    for fold in range(int(folds.max()) + 1):
+        kept, held = whole.rows(folds != fold), folds == fold
+        solution = newton.solve(kept, strength, newton.approach(kept, strength), _PATH_TOLERANCE_OF_MANY)
+        result[held] = whole.design.rows(held).values(solution.parameters)[:, 0]
+    return result
+
+
+def _ridge_path(rows: _Rows, folds: Tensor, strengths: Sequence[float]) -> _Chosen:
+    held_out = ridge.held_out_path(rows.matrix, rows.columns, folds, strengths)
     losses = (held_out - rows.columns).square().mean(dim=(1, 2))
-    triples = zip(strengths, losses, held_out, strict=True)
-    return [_Tried(strength, float(loss), values, None) for strength, loss, values in triples]
+    path = [(strength, float(loss)) for strength, loss in zip(strengths, losses, strict=True)]
+    return _Chosen(path, held_out[_best(path)], None)

@@ -94,15 +94,19 @@ class MLPHead(Head):
 
 
 def standardisation(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each column of float64 (N, D); a constant column gets scale 1.
+    """Mean and standard deviation of each column of float64 (N, D); a constant column gets scale 1."""
+    mean = values.mean(dim=0)
+    return mean, constant_as_one(mean, (values - mean).square().mean(dim=0).sqrt())
+
+
+def constant_as_one(mean: Tensor, deviation: Tensor) -> Tensor:
+    """Deviations (D,) to divide by, with 1 for constant columns.
 
     A column counts as constant where its deviation is within float32 rounding of its mean: dividing by such
     a deviation would turn rounding into a feature.
     """
-    mean = values.mean(dim=0)
-    deviation = (values - mean).square().mean(dim=0).sqrt()
     constant = deviation <= 1e-6 * mean.abs() + torch.finfo(torch.float32).tiny
-    return mean, torch.where(constant, torch.ones_like(deviation), deviation)
+    return torch.where(constant, torch.ones_like(deviation), deviation)
 
 
 def predict_scores(task: Task, logits: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ Each problem s is scikit-learn's: sum of weighted losses + ||w||² / (2 C), bias
 differ in which rows count (folds). All are stacked side by side, so that one matrix product serves them all.
 
 The method is Newton's with preconditioned conjugate gradients (Lin, Weng & Keerthi 2008, "Trust region
-Newton method for large-scale logistic regression"). The columns of the design must be (nearly) orthogonal:
-then the Hessian is close to diagonal, and its diagonal is a preconditioner that needs a handful of products.
+Newton method for large-scale logistic regression"). The preconditioner is the Hessian's diagonal: where the
+columns of the design are (nearly) orthogonal it needs a handful of products.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cutpoint.heads.design import Design
+
 _NEWTON_STEPS = 60
 _CONJUGATE_STEPS = 60
 _HALVINGS = 30
+_STRONGER = (1e-3, 1e-2, 1e-1)
+_ROUGH_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,13 @@ class LogisticProblems:
     """S stacked problems over N rows.
 
     Attributes:
-        design: (N, R) float64, orthogonal columns, the last one the constant 1 of the bias.
-        rounded: The same in float32: search directions need no more, and cost half.
+        design: (N, R), the last column the constant 1 of the bias.
         targets: (N, K) float64: one-hot classes, or 0/1 for independent labels.
         weights: (N, S, 1) or (N, S, K) float64: what each row counts in each problem; zero where held out.
         exclusive: Softmax over the K columns; otherwise K independent logistic regressions.
     """
 
-    design: Tensor
-    rounded: Tensor
+    design: Design
     targets: Tensor
     weights: Tensor
     exclusive: bool
@@ -54,6 +56,12 @@ class LogisticProblems:
         """The problems of those numbers alone."""
         return replace(self, weights=self.weights[:, chosen])
 
+    def rows(self, chosen: Tensor) -> LogisticProblems:
+        """The same problems on some rows alone, by a mask (N,)."""
+        return LogisticProblems(
+            self.design.rows(chosen), self.targets[chosen], self.weights[chosen], self.exclusive
+        )
+
 
 @dataclass
 class Solution:
@@ -65,10 +73,26 @@ class Solution:
     @staticmethod
     def zero(problems: LogisticProblems) -> Solution:
         """Where the path starts: all probabilities equal."""
-        rows, columns = problems.design.shape
-        count, outputs = problems.weights.shape[1], problems.targets.shape[1]
-        zeros = problems.design.new_zeros
-        return Solution(zeros(columns, count, outputs), zeros(rows, count, outputs))
+        count, (rows, outputs) = problems.weights.shape[1], problems.targets.shape
+        zeros = problems.targets.new_zeros
+        return Solution(zeros(problems.design.columns, count, outputs), zeros(rows, count, outputs))
+
+    @staticmethod
+    def at(problems: LogisticProblems, parameters: Tensor) -> Solution:
+        """A single problem's start at parameters (R, K)."""
+        return Solution(parameters[:, None], problems.design.values(parameters)[:, None])
+
+
+def approach(problems: LogisticProblems, strength: float) -> Solution:
+    """A start for `solve`: roughly the optimum under stronger penalties, one after the other.
+
+    Where the classes separate, steps from zero straight to a weak penalty overshoot and are cut short; along the
+    path nearly every step is a full one.
+    """
+    solution = Solution.zero(problems)
+    for stronger in _STRONGER:
+        solution = solve(problems, strength * stronger, solution, _ROUGH_TOLERANCE)
+    return solution
 
 
 def solve(problems: LogisticProblems, strength: float, start: Solution, tolerance: float) -> Solution:
@@ -97,7 +121,7 @@ class _NewtonStep:
         # Independent labels share one total: their weights differ by label, their rows do not.
         totals = problems.weights.mean(dim=2).sum(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
         self.weights = problems.weights / totals[:, None]
-        penalty = problems.design.new_ones(problems.design.shape[1], 1, 1)
+        penalty = problems.targets.new_ones(problems.design.columns, 1, 1)
         penalty[-1] = 0.0
         self.penalty = penalty / (strength * totals[:, None])
 
@@ -105,11 +129,11 @@ class _NewtonStep:
         """The improved solution, and how far (S,) each problem's loss is expected to fall by it."""
         probabilities = self.problems.probabilities(at.logits)
         residual = self.weights * (probabilities - self.problems.targets.unsqueeze(1))
-        gradient = _product(self.problems.design.T, residual) + self.penalty * at.parameters
+        gradient = self.problems.design.correlations(residual) + self.penalty * at.parameters
         # In float32 a probability rounds to 1 long before the gradient is 0, and nothing would be left to divide by.
         curvature = (self.weights * probabilities * (1 - probabilities)).float()
         direction = self._conjugate_gradients(probabilities.float(), curvature, gradient.float()).double()
-        slope = _product(self.problems.design, direction)
+        slope = self.problems.design.values(direction)
         decrement = -(gradient * direction).sum(dim=(0, 2))
         length = self._line_search(at, direction, slope, decrement)[:, None]
         improved = Solution(at.parameters + length * direction, at.logits + length * slope)
@@ -117,9 +141,8 @@ class _NewtonStep:
 
     def _conjugate_gradients(self, probabilities: Tensor, curvature: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction (R, S, K), in float32."""
-        design, weights, penalty = self.problems.rounded, self.weights.float(), self.penalty.float()
-        squares = design.square().mean(dim=0)[:, None, None]
-        diagonal = squares * curvature.sum(dim=0) + penalty + torch.finfo(torch.float32).tiny
+        design, weights, penalty = self.problems.design, self.weights.float(), self.penalty.float()
+        diagonal = design.diagonal(curvature) + penalty + torch.finfo(torch.float32).tiny
         weighted = weights * probabilities
         direction = torch.zeros_like(gradient)
         residual = -gradient
@@ -129,12 +152,12 @@ class _NewtonStep:
         # Loose far from the optimum, tight near it: superlinear convergence without wasted products.
         goal = first * first.sqrt().clamp(max=0.25).square()
         for _ in range(_CONJUGATE_STEPS):
-            forth = _product(design, search)
+            forth = design.values(search)
             if self.problems.exclusive:
                 bent = weighted * (forth - (probabilities * forth).sum(dim=2, keepdim=True))
             else:
                 bent = curvature * forth
-            product = _product(design.T, bent) + penalty * search
+            product = design.correlations(bent) + penalty * search
             length = _ratio(energy, _inner(search, product))
             direction = direction + length * search
             residual = residual - length * product
@@ -162,11 +185,6 @@ class _NewtonStep:
     def _objective(self, parameters: Tensor, logits: Tensor) -> Tensor:
         loss = (self.weights * self.problems.loss(logits)).sum(dim=(0, 2))
         return loss + (self.penalty * parameters.square()).sum(dim=(0, 2)) / 2
-
-
-def _product(matrix: Tensor, stacked: Tensor) -> Tensor:
-    """One matrix product for all problems: (A, B) times (B, S, K)."""
-    return (matrix @ stacked.flatten(1)).view(-1, *stacked.shape[1:])
 
 
 def _inner(left: Tensor, right: Tensor) -> Tensor:

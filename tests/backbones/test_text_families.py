@@ -20,10 +20,9 @@ from cutpoint.types import Readout, Words
 
 import_torchvision()  # before the tests' own imports of transformers
 
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "two", "dogs", "run", "home"]
 LAYERS = 3
 SIZES: dict[str, Any] = {
-    "vocab_size": 30,
+    "vocab_size": 300,
     "hidden_size": 32,
     "num_hidden_layers": LAYERS,
     "num_attention_heads": 2,
@@ -37,14 +36,16 @@ GROUPED = {**SIZES, "num_key_value_heads": 1, "head_dim": 16}
 
 
 def save_tokenizer(folder: Path, *, causal: bool) -> None:
-    """One token a word; for encoders with beginning and end, for language models with a beginning alone."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    """One token a byte; for encoders with beginning and end, for language models with a beginning alone."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     special = {"[CLS]": 0, "[PAD]": 1, "[SEP]": 2, "[UNK]": 3}
-    vocabulary = {**special, **{word: 4 + i for i, word in enumerate(WORDS)}}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters = {letter: len(special) + number for number, letter in enumerate(alphabet)}
+    backend = Tokenizer(models.BPE({**special, **letters}, [], unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
     single, pair = (
         ("[CLS] $A", "[CLS] $A $B") if causal else ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")
     )
@@ -89,7 +90,7 @@ def _distilbert() -> Any:
     import transformers as t
 
     configuration = t.DistilBertConfig(
-        vocab_size=30, dim=32, n_layers=LAYERS, n_heads=2, hidden_dim=48, pad_token_id=1
+        vocab_size=300, dim=32, n_layers=LAYERS, n_heads=2, hidden_dim=48, pad_token_id=1
     )
     return t.DistilBertModel(configuration)
 
@@ -187,7 +188,7 @@ def _gpt2() -> Any:
     import transformers as t
 
     configuration = t.GPT2Config(
-        vocab_size=30, n_embd=32, n_layer=LAYERS, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=2
+        vocab_size=300, n_embd=32, n_layer=LAYERS, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=2
     )
     return t.GPT2LMHeadModel(configuration)
 
@@ -337,6 +338,7 @@ def test_packed_documents_do_not_see_each_other(folder: Path) -> None:
 
 def test_noise_has_the_shape_of_its_arguments_alone(folder: Path) -> None:
     inputs = load_backbone(folder).inputs
+    assert inputs.prepare("two dogs").shape[1] >= len("two dogs")
     assert inputs.shape is None and inputs.noise(2).shape == (2, 3, 5) == inputs.noise(2, seed=1).shape
     assert inputs.noise(3, longer=True).shape == (3, 3, 7)
     assert not torch.equal(inputs.noise(2), inputs.noise(2, seed=1))

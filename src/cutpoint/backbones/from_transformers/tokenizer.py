@@ -19,6 +19,7 @@ from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, PADDING, ROWS, SEGMEN
 from cutpoint.errors import BackboneError, DataError
 from cutpoint.types import TextPair, TextPreprocessing, Words
 
+_PLAIN_TEXT = "two dogs"
 _NOISE_TOKENS, _LONGER_NOISE_TOKENS = 5, 7
 
 
@@ -47,7 +48,13 @@ class TextInputs(Inputs):
         Raises:
             DataError: Another kind of input, or a chat that the template cannot render.
         """
+        if isinstance(source, np.ndarray):  # tokens already, as packed documents are
+            return source
         return self._tokens(source, self.preprocessing.max_length)
+
+    def whole(self, source: Any) -> NDArray[np.int32]:
+        """As `prepare`, with nothing cut off."""
+        return self._tokens(source, None)
 
     def collate(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
         """int64 (B, 3, longest)."""

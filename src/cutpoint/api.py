@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from torch import nn
 
 from cutpoint.artifacts import load_model
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.from_transformers.tokenizer import TextInputs
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.errors import DataError, RegimeError
 from cutpoint.evaluation.intervals import score
+from cutpoint.features.packing import pack as packed
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
 from cutpoint.race.plan import Plan
 from cutpoint.race.race import Entry, Race
+from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.watcher import Watcher
@@ -54,6 +58,8 @@ def fit(
     target_column: str | None = None,
     task: str | None = None,
     metric: str | None = None,
+    reference: str | Path | None = None,
+    pack: bool = True,
     group: str | None = None,
     test_fraction: float = 0.2,
     per_class: int | None = None,
@@ -85,6 +91,9 @@ def fit(
         target_column: Column of labels or values, in tables.
         task: "binary", "multiclass", "multilabel", "regression", "tagging" or "language"; None: inferred.
         metric: What is judged; None: accuracy, f1_micro, r2, entity_f1 or perplexity.
+        reference: A data set of another subject, on which it is measured what each trial forgets: texts for a
+            language model, pairs of sentences with a value, or any labelled set, which is probed.
+        pack: Whether training documents of a language model share rows of tokens.
         group: A column, or a regular expression on names: no group stands on two sides of a split.
         test_fraction: Share held out for the test where the data have no test split.
         per_class: Training examples kept of each class.
@@ -133,11 +142,17 @@ def fit(
         cut=cut,
         image_size=image_size,
         max_length=max_length,
+        reference=None if reference is None else str(reference),
+        pack=pack,
         threads=set_threads(threads),
         device=str(choose_device(device)),
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))
     entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
+    dataset = _as_tokens(dataset, entries[0].backbone, watcher, pack=pack)
+    meter = None
+    if reference is not None:
+        meter = Reference(load_dataset(reference, seed=seed), dataset.task, seed)
     if restart:  # only now that nothing of what the user named turned out wrong
         folder.clear()
     race = Race(
@@ -148,6 +163,7 @@ def fit(
         cache=ActivationCache(None if cache is None else Path(cache), cache_limit),
         versions=_versions(),
         watcher=watcher,
+        reference=meter,
     )
     return PrintedResult.model_construct(**dict(race.run()))
 
@@ -265,6 +281,20 @@ def _entries(
     if is_auto and dataset.task.kind not in ("tagging", "language"):
         entries.append(_hand_made(dataset))
     return entries
+
+
+def _as_tokens(dataset: Dataset, backbone: Backbone, watcher: Watcher, *, pack: bool) -> Dataset:
+    """Texts with a note on those that are too long and, for language modelling, packed."""
+    inputs = backbone.inputs
+    if not isinstance(inputs, TextInputs):
+        return dataset
+    limit = inputs.preprocessing.max_length
+    longer, longest = inputs.count_truncated(dataset.inputs)
+    if longer:
+        note = f"texts cut off at {limit} tokens: {longer:,} of {len(dataset):,}; the longest has {longest:,}"
+        watcher.on_message(f"{note[0].upper()}{note[1:]}.")
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    return packed(dataset, inputs) if pack and dataset.task.kind == "language" else dataset
 
 
 def audience_of(dataset: Dataset) -> Audience:

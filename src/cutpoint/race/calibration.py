@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 
@@ -19,7 +20,9 @@ from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
 from cutpoint.heads.modules import LinearHead, MLPHead, NoHead
 from cutpoint.model import Network
+from cutpoint.race.memory import measure_activations
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
+from cutpoint.runtime import available_memory
 from cutpoint.types import IGNORED, Record, Task
 
 _BATCH = 16
@@ -46,6 +49,10 @@ class Calibration(Record):
     """Backbone parameters that train when k blocks are frozen, for k = 0…L."""
     parameters: int
     buffers: int
+    activation_bytes: int
+    """What one example's forward pass through the whole network keeps for the backward pass."""
+    available_bytes: int
+    """Memory that was free when this was measured."""
 
 
 def calibrate(
@@ -79,6 +86,8 @@ def calibrate(
         trainable=_trainable(network, backbone),
         parameters=sum(parameter.numel() for parameter in backbone.module.parameters()),
         buffers=sum(buffer.numel() for buffer in backbone.module.buffers()),
+        activation_bytes=_activation_bytes(network, inputs) if has_network else 0,
+        available_bytes=available_memory(device),
     )
 
 
@@ -108,6 +117,12 @@ def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
     torch.autograd.backward(network(inputs).square().mean())
     optimizer.step()
+
+
+def _activation_bytes(network: Network, inputs: Tensor) -> int:
+    """An example's share; the network is in the modes that the last training step left it in."""
+    kept = measure_activations(network, lambda: network(inputs).square().mean())
+    return math.ceil(kept / len(inputs))
 
 
 def _exact_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.evaluation.metrics import METRICS
@@ -10,12 +10,16 @@ from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import proposed_cuts
 from cutpoint.race.calibration import Calibration
 from cutpoint.race.judging import Judging
-from cutpoint.race.prediction import predict_cost
+from cutpoint.race.memory import refusal
+from cutpoint.race.prediction import passing, predict_cost
 from cutpoint.race.settings import Settings
 from cutpoint.regimes.injection import injected_sizes, why_not_here
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.regimes.regime import Regime
 from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Provenance, Record, Task, Trial
+
+_ACTIVATIONS_SHARE = 0.5
+"""Of the free memory, for what passes through the network at once."""
 
 
 class PlannedTrial(Record):
@@ -99,6 +103,36 @@ def excluded_trials(
     ]
 
 
+def without_room(
+    trials: Sequence[PlannedTrial], calibrations: Mapping[str, Calibration], seed: int
+) -> list[Trial]:
+    """The trials that the memory does not hold, each with what it needs and what would fit."""
+    needs = {trial.id: trial.predicted.peak_memory_bytes or 0 for trial in trials}
+    refused = []
+    for trial in trials:
+        others = {name: size for name, size in needs.items() if name != trial.id}
+        reason = refusal(trial.id, needs[trial.id], calibrations[trial.backbone].available_bytes, others)
+        if reason:
+            refused.append(
+                _unable(trial.id, trial.recipe.regime.name, trial.backbone, seed, reason, trial.predicted)
+            )
+    return refused
+
+
+def _unable(
+    trial_id: str, regime: str, backbone: str, seed: int, reason: str, predicted: Cost | None = None
+) -> Trial:
+    return Trial(
+        id=trial_id,
+        regime=regime,
+        backbone=backbone,
+        seed=seed,
+        status="skipped",
+        reason=reason,
+        predicted=predicted or Cost(),
+    )
+
+
 def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
     """Cheapest first by prediction, within four ranks: exact heads, the baseline that others must beat; trained heads,
     whose many short fits are hard to time beforehand; what trains blocks; random initialisation, since it is the
@@ -135,6 +169,7 @@ def _plan_trial(
 ) -> PlannedTrial:
     first_train, first_held = judging.repeats[0][0]
     recipe = resolve_recipe(regime, backbone, cut=cut, rows=len(first_train), task=task)
+    recipe = _in_parts(recipe, calibration)
     repeats = len(judging.repeats) if regime.is_head_only else 1
     fits = repeats * len(judging.repeats[0])
     cost = predict_cost(
@@ -153,6 +188,23 @@ def _plan_trial(
     return PlannedTrial(
         id=f"{prefix}{name}", backbone=backbone.name, recipe=recipe, repeats=repeats, predicted=cost
     )
+
+
+def _in_parts(recipe: Recipe, calibration: Calibration) -> Recipe:
+    """The recipe with batches passing in parts where a whole one's activations would fill the memory."""
+    room = int(_ACTIVATIONS_SHARE * calibration.available_bytes) // max(calibration.activation_bytes, 1)
+    stages = []
+    for stage in recipe.stages:
+        size = passing(stage) if stage.phase.solver == "gradient" else 0
+        while (
+            size > max(room, 1) and stage.phase.batchnorm == "inference" and stage.phase.loss == "supervised"
+        ):
+            size //= 2
+        if stage.phase.solver == "gradient" and size < passing(stage):
+            phase = stage.phase.model_copy(update={"micro_batch": size})
+            stage = stage.model_copy(update={"phase": phase})
+        stages.append(stage)
+    return recipe.model_copy(update={"stages": tuple(stages)})
 
 
 def _trainable(recipe: Recipe, backbone: Backbone, calibration: Calibration) -> int:

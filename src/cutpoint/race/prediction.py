@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.race.calibration import Calibration
+from cutpoint.race.memory import predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.types import Cost, Task
 
@@ -10,6 +11,8 @@ RATE_SHARE = 0.25
 """Share of a fit's epochs that each candidate rate is tried for."""
 _RANKS_TRIED = 2
 """Ranks beside the first that are tried at least."""
+_CHECKPOINTED_SHARE = 0.2
+"""Of the activations that stay where those of a block are computed again (Chen et al. 2016: about √L of L blocks)."""
 _FLOAT_BYTES = 4
 
 
@@ -46,12 +49,36 @@ def predict_cost(
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
     head = _head_parameters(recipe, width, task)
     return Cost(
+        peak_memory_bytes=_memory(recipe, calibration, head, trainable, rows),
         seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
         trainable_parameters=head + trainable,
         total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
         stored_bytes=_FLOAT_BYTES * (head + trainable),
         flops=calibration.flops + 2 * head,
     )
+
+
+def _memory(recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int) -> int:
+    """Bytes that one fit adds to the process."""
+    regime, adapter = recipe.regime, recipe.regime.adapter
+    if recipe.cut == len(calibration.trainable) - 1:  # the backbone itself is there already
+        return predict_memory(head, head, copies=1)
+    above = 1 - calibration.flops_below[recipe.cut]
+    at_once = max((passing(stage) for stage in recipe.stages if stage.phase.solver == "gradient"), default=0)
+    kept = _CHECKPOINTED_SHARE if regime.checkpointing else 1.0
+    added = trainable if adapter is not None else 0
+    return predict_memory(
+        calibration.parameters + head + added,
+        trainable + head,
+        precision="nf4" if adapter is not None and adapter.base == "nf4" else "float32",
+        activations=round(calibration.activation_bytes * above * kept * min(at_once, rows)),
+        copies=1,
+    )
+
+
+def passing(stage: Stage) -> int:
+    """Examples that pass through the network at once."""
+    return int(stage.phase.micro_batch or stage.phase.batch_size)
 
 
 def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: int, can_cache: bool) -> float:

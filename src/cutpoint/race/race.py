@@ -31,7 +31,8 @@ from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.judging import Judging, plan_judging
-from cutpoint.race.plan import Plan, PlannedTrial, excluded_trials, in_order, plan_trials
+from cutpoint.race.plan import Plan, PlannedTrial, excluded_trials, in_order, plan_trials, without_room
+from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.trial import Ground, TrialRun
@@ -80,6 +81,7 @@ class Race:
         cache: Shared between runs.
         versions: Library versions, for the record.
         watcher: Hears of the progress.
+        reference: Where it is measured what each trial forgets; None: nowhere.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Race:
         cache: ActivationCache,
         versions: dict[str, str],
         watcher: Watcher,
+        reference: Reference | None = None,
     ) -> None:
         check_metric(dataset.task)
         _check_different(entries)
@@ -103,6 +106,7 @@ class Race:
         self.folder = folder
         self.versions = versions
         self.watcher = watcher
+        self.reference = reference
         self.device = torch.device(settings.device)
         self.judging: Judging = plan_judging(dataset, settings)
         self.banks = {
@@ -184,6 +188,7 @@ class Race:
             if dropped[backbone.name]:
                 names = ", ".join(dropped[backbone.name])
                 self.watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
+        excluded += without_room(trials, calibrations, self.settings.seed)
         return Plan(
             settings=self.settings,
             regimes={entry.backbone.name: tuple(entry.regimes) for entry in self.entries},
@@ -195,7 +200,7 @@ class Race:
             layer_probe={name: curve for name, curve in curves.items() if curve},
             dropped_cuts=dropped,
             calibration=calibrations,
-            trials=in_order(trials),
+            trials=in_order([trial for trial in trials if trial.id not in {each.id for each in excluded}]),
             excluded=tuple(excluded),
             versions=self.versions,
         )
@@ -266,7 +271,13 @@ class Race:
         self.watcher.on_trial_start(planned)
         bank = self.banks[planned.backbone]
         ground = Ground(
-            bank, self.dataset, self.judging, plan.calibration[planned.backbone], self.settings, self.device
+            bank,
+            self.dataset,
+            self.judging,
+            plan.calibration[planned.backbone],
+            self.settings,
+            self.device,
+            self.reference,
         )
         run = TrialRun(
             planned, ground, self.folder, self.watcher, partial(self._check_time, ground.calibration)

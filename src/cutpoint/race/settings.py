@@ -39,6 +39,10 @@ class Settings(Record):
     """Where regimes that say "cut" cut; None: where the every-layer probe proposes."""
     image_size: int | None = None
     max_length: int | None = None
+    reference: str | None = None
+    """The set on which it is measured what a trial forgets."""
+    pack: bool = True
+    """Whether training documents of a language model share rows."""
     validation_fraction: float = 0.2
     folds: int = 5
     repeats: int = 3

@@ -28,17 +28,23 @@ from cutpoint.race.judging import Judging, Rows
 from cutpoint.race.latency import latency_ms
 from cutpoint.race.plan import PlannedTrial, cut_name
 from cutpoint.race.prediction import RATE_SHARE
+from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.recipe import FIRST_RANK, Recipe
 from cutpoint.runtime import PeakMemory
 from cutpoint.training.fit import Fit, FitData
-from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Score, Task, Trial
+from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Retention, Score, Task, Trial
 
 _CHECKPOINT_SECONDS = 20.0
 _WORST_LOSS = 1e9
 """Stands for a diverged run: JSON has no infinity."""
+
+
+def _short(epochs: int) -> int:
+    """Epochs of a short run: a share of the fit's, but two where it has as many, since the rate has to come down."""
+    return max(round(RATE_SHARE * epochs), min(epochs, 2))
 
 
 class FitRecord(Record):
@@ -55,6 +61,7 @@ class FitRecord(Record):
     stored_bytes: int | None
     latency_ms: float | None
     peak_memory_bytes: int
+    retention: Retention | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Ground:
     calibration: Calibration
     settings: Settings
     device: torch.device
+    reference: Reference | None = None
 
     @property
     def task(self) -> Task:
@@ -171,10 +179,11 @@ class TrialRun:
             fit = self._finish(str(number), recipe, train, held)
         data = self.ground.fit_data(train, held)
         np.save(self._predictions_file(number), fit.predict(data.validation), allow_pickle=False)
-        train_score, model = None, None
+        train_score, model, kept = None, None, None
         if number == 0:
             train_score = score(self.ground.task, data.targets[data.train], fit.predict(data.train))
             model = self._model(fit, {})
+            kept = self.ground.reference.retention(model) if self.ground.reference else None
         record = FitRecord(
             epochs=fit.records,
             kept_epoch=fit.state.best_epoch,
@@ -186,6 +195,7 @@ class TrialRun:
             stored_bytes=stored_bytes(model) if model else None,
             latency_ms=latency_ms(model, self.ground.dataset.inputs[0]) if model else None,
             peak_memory_bytes=peak.bytes,
+            retention=kept,
         )
         write_record(self._fit_file(number), record)
         if self.ground.judging.is_cross_validation:
@@ -241,7 +251,7 @@ class TrialRun:
         """
         train, held = self._rows_for_rates()
         epochs = [
-            max(round(RATE_SHARE * int(stage.phase.epochs)), 2) if stage.phase.solver == "gradient" else 0
+            _short(int(stage.phase.epochs)) if stage.phase.solver == "gradient" else 0
             for stage in recipe.stages
         ]
         tried: list[ShortRun] = []
@@ -316,6 +326,7 @@ class TrialRun:
             uncovered_parameters=uncovered_parameters(ground.bank.backbone),
             curves=tuple(record.epochs for record in records[: len(ground.judging.repeats[0])]),
             findings=self._findings(records, validation, targets),
+            retention=records[0].retention,
             model=None if model is None else str(self.model_folder.relative_to(self.run_folder.path)),
         )
 

@@ -11,6 +11,7 @@ from cutpoint.adapters.inject import inject, is_adapter_parameter
 from cutpoint.adapters.support import why_not
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.order import at_or_below
+from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.regimes.regime import Regime
 from cutpoint.types import Task
 
@@ -25,6 +26,7 @@ def injected_sizes(backbone: Backbone, adapter: Adapter, above: int) -> dict[str
     """
     known = _SIZES.setdefault(backbone, {})
     if (adapter, above) not in known:
+        import_torchvision()  # peft imports transformers
         plain = adapter.model_copy(
             update={"base": "full", "rank": 1 if adapter.rank == "auto" else adapter.rank}
         )

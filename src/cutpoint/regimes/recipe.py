@@ -11,11 +11,12 @@ from cutpoint.errors import RegimeError
 from cutpoint.regimes.injection import first_injected_block
 from cutpoint.regimes.partition import Partition
 from cutpoint.regimes.regime import Phase, Regime
-from cutpoint.types import Record, Task
+from cutpoint.types import Record, Task, TextPreprocessing
 
 # Fine-tuning is budgeted by steps, not epochs: few labels need many passes, many labels few.
 TARGET_STEPS = 600
-EPOCHS = (8, 40)
+EPOCHS = {"image": (8, 40), "text": (3, 20), "language": (1, 10)}
+"""Least and most: an image network sees crops and needs many passes, a language model learns from every token."""
 BATCH_SIZES = (16, 32)
 """Below and from `SMALL_ROWS` training rows."""
 SMALL_ROWS = 500
@@ -26,6 +27,7 @@ CONTRASTIVE_STEPS = 150
 # transformers; both ladders stay at or below what the networks were pretrained with.
 CONVOLUTION_RATES = (3e-4, 1e-3)
 TRANSFORMER_RATES = (3e-5, 1e-4)
+LANGUAGE_RATES = (3e-5, 3e-4)
 # Adapters start from nothing and take ten times the rate of the weights that they stand in for.
 ADAPTER_RATES = (3e-4, 1e-3, 3e-3)
 FIRST_RANK = 16
@@ -143,7 +145,9 @@ def _stages(
     regime: Regime, phase: Phase, backbone: Backbone, cut: int | str | None, rows: int
 ) -> list[Stage]:
     partition = partition_of(regime, phase, backbone, cut)
-    numbers = phase.model_copy(update={**_resolved_numbers(phase, rows), **_without_views(phase, backbone)})
+    numbers = phase.model_copy(
+        update={**_resolved_numbers(phase, backbone, rows), **_without_views(phase, backbone)}
+    )
     if not phase.one_block_at_a_time:
         return [Stage(phase=numbers, frozen_blocks=partition.frozen_blocks, pattern=partition.pattern)]
     from_the_top = range(len(backbone.blocks) - 1, partition.frozen_blocks - 1, -1)
@@ -158,13 +162,13 @@ def _stages(
     ]
 
 
-def _resolved_numbers(phase: Phase, rows: int) -> dict[str, int]:
+def _resolved_numbers(phase: Phase, backbone: Backbone, rows: int) -> dict[str, int]:
     batch_size = phase.batch_size
     if batch_size == "auto":
         batch_size = BATCH_SIZES[rows >= SMALL_ROWS]
     epochs = phase.epochs
     if epochs == "auto":
-        epochs = HEAD_EPOCHS if phase.train == "head" else _epochs(phase, rows, batch_size)
+        epochs = HEAD_EPOCHS if phase.train == "head" else _epochs(phase, backbone, rows, batch_size)
     return {"batch_size": batch_size, "epochs": epochs if phase.solver == "gradient" else 0}
 
 
@@ -176,16 +180,26 @@ def _without_views(phase: Phase, backbone: Backbone) -> dict[str, str | int]:
     return {"augmentation": "none", "views": 0, "mix": mix}
 
 
-def _epochs(phase: Phase, rows: int, batch_size: int) -> int:
+def _epochs(phase: Phase, backbone: Backbone, rows: int, batch_size: int) -> int:
     steps = math.ceil(rows / batch_size)
     if phase.loss == "contrastive":
         return max(round(CONTRASTIVE_STEPS / steps), 1)
-    return min(max(math.ceil(TARGET_STEPS / steps), EPOCHS[0]), EPOCHS[1])
+    least, most = EPOCHS[_kind(backbone)]
+    return min(max(math.ceil(TARGET_STEPS / steps), least), most)
+
+
+def _kind(backbone: Backbone) -> str:
+    preprocessing = backbone.preprocessing
+    if isinstance(preprocessing, TextPreprocessing):
+        return "language" if preprocessing.readout == "language" else "text"
+    return "image"
 
 
 def _rates(regime: Regime, backbone: Backbone) -> tuple[float, ...]:
     if regime.adapter is not None:
         return ADAPTER_RATES
+    if _kind(backbone) == "language":
+        return LANGUAGE_RATES
     names = {type(module).__name__.lower() for module in backbone.module.modules()}
     is_transformer = any("attention" in name for name in names)
     return TRANSFORMER_RATES if is_transformer else CONVOLUTION_RATES

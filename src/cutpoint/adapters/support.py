@@ -11,8 +11,6 @@ from cutpoint.adapters.targets import plain_layers, resolve_targets
 from cutpoint.adapters.virtual_tokens import takes_no_prefix, takes_no_prompt
 from cutpoint.errors import RegimeError
 
-_EXTRA = "pip install cutpoint[adapters]"
-
 
 def why_not(module: nn.Module, adapter: Adapter) -> str:
     """Why this network does not take the adapter, as a sentence for users; "" where it does.
@@ -25,10 +23,8 @@ def why_not(module: nn.Module, adapter: Adapter) -> str:
 
 
 def _missing_library(adapter: Adapter) -> str:
-    if adapter.kind in ("lora", "dora", "ia3") and find_spec("peft") is None:
-        return f"{adapter.kind} needs the library peft: {_EXTRA}."
     if adapter.base == "nf4" and find_spec("bitsandbytes") is None:
-        return f"A base in 4 bits (nf4) needs the library bitsandbytes: {_EXTRA}."
+        return "A base in 4 bits (nf4) needs the library bitsandbytes: pip install cutpoint[nf4]."
     return ""
 
 

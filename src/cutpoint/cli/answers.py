@@ -1,24 +1,23 @@
-"""A model's answers about what the user named: files, folders, or the rows of a table of numbers."""
+"""A model's answers about what the user named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.data.folder import images_in
-from cutpoint.data.images import open_image
-from cutpoint.data.table import TABLE_SUFFIXES, read_numbers
+from cutpoint.cli.asked import Asked
+from cutpoint.cli.screen import on_one_line
 from cutpoint.errors import DataError
 from cutpoint.model import Model, decide
 from cutpoint.types import Task
 
 _AT_ONCE = 256
 """Inputs predicted together: several batches, so that one is read while another is computed."""
+_WITH_PROBABILITIES = ("binary", "multiclass", "multilabel")
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class Answer:
 
     Attributes:
         name: The input as the user would call it.
-        task: What the scores mean.
-        prediction: A label, a list of labels, or a value.
-        scores: (outputs,) probabilities or the value; None where the input could not be read.
+        task: What the prediction means.
+        prediction: A label, a list of labels or tags, a value, or what a language model writes on.
+        scores: (outputs,) probabilities or the value; None where the task has none, or the input was not read.
         with_probabilities: Whether all probabilities are shown.
         error: Why it could not be read.
     """
@@ -43,9 +42,13 @@ class Answer:
 
     def words(self) -> list[str]:
         """Cells after the name: the prediction, its probability, or all of them."""
-        assert self.scores is not None
         if self.task.kind == "regression":
             return [f"{self.prediction:.6g}"]
+        if self.task.kind == "language":
+            return [on_one_line(self.prediction)]
+        if self.task.kind == "tagging":
+            return [" ".join(self.prediction)]
+        assert self.scores is not None
         label = self.prediction if isinstance(self.prediction, str) else ", ".join(self.prediction) or "–"
         if self.with_probabilities:
             pairs = zip(self.task.labels, self.scores, strict=True)
@@ -54,12 +57,12 @@ class Answer:
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
-        if self.scores is None:
+        if self.error:
             return {"input": self.name, "error": self.error}
-        if self.task.kind == "regression":
-            return {"input": self.name, "value": self.prediction}
-        key = "labels" if self.task.kind == "multilabel" else "label"
-        facts: dict[str, Any] = {"input": self.name, key: self.prediction}
+        key = {"regression": "value", "multilabel": "labels", "tagging": "tags", "language": "text"}
+        facts: dict[str, Any] = {"input": self.name, key.get(self.task.kind, "label"): self.prediction}
+        if self.scores is None or self.task.kind not in _WITH_PROBABILITIES:
+            return facts
         if self.task.is_classification:
             facts["probability"] = round(float(self.scores.max()), 6)
         if self.with_probabilities:
@@ -73,97 +76,64 @@ class Answers:
 
     Args:
         model: Who answers.
-        paths: What the user named.
+        asked: What about.
         with_probabilities: Whether every class's probability is wanted.
 
     Raises:
-        DataError: A folder without images, probabilities of a model of values, or a table that does not fit.
+        DataError: Probabilities are wanted of a model that has none.
     """
 
-    def __init__(self, model: Model, paths: Sequence[str], *, with_probabilities: bool) -> None:
-        if with_probabilities and model.task.kind == "regression":
-            raise DataError("the model predicts values, which have no probabilities.", "Leave --proba out.")
+    def __init__(self, model: Model, asked: Asked, *, with_probabilities: bool) -> None:
+        if with_probabilities and model.task.kind not in _WITH_PROBABILITIES:
+            raise DataError(
+                f"the model is for {model.task.kind}, which has no class probabilities.", "Leave --proba out."
+            )
         self._model = model
+        self._asked = asked
         self._with_probabilities = with_probabilities
-        self._names: list[str]
-        self._inputs: Sequence[Any] | NDArray[np.float32]
-        if model.backbone.preprocessing.kind == "vector":
-            self._names, self._inputs = _rows(paths, model.backbone.width)
-        else:
-            self._names = self._inputs = _images(paths)
 
     def __len__(self) -> int:
-        return len(self._inputs)
+        return len(self._asked.inputs)
 
     def __iter__(self) -> Iterator[Answer]:
-        for start in range(0, len(self), _AT_ONCE):
-            names = self._names[start : start + _AT_ONCE]
-            yield from self._answer(names, self._inputs[start : start + _AT_ONCE])
+        # What a language model writes takes a while: each is shown when it is there.
+        at_once = 1 if self._model.task.kind == "language" else _AT_ONCE
+        for start in range(0, len(self), at_once):
+            yield from self._answer_some(range(start, min(start + at_once, len(self))))
 
-    def _answer(self, names: Sequence[str], inputs: Sequence[Any] | NDArray[np.float32]) -> list[Answer]:
-        task = self._model.task
+    def _answer_some(self, numbers: Sequence[int]) -> Iterator[Answer]:
+        """Answers about the inputs of these numbers; where one cannot be read, each is tried before."""
+        faults = {number: self._asked.faults[number] for number in numbers if number in self._asked.faults}
         try:
-            scores = self._model.predict_scores(list(inputs))
+            answers = iter(self._predict([number for number in numbers if number not in faults]))
         except DataError:
-            return self._answer_readable(names, inputs)
+            faults |= {
+                number: fault for number in numbers if (fault := faults.get(number) or self._fault(number))
+            }
+            answers = iter(self._predict([number for number in numbers if number not in faults]))
+        for number in numbers:
+            name = self._asked.names[number]
+            yield Answer(name, self._model.task, error=faults[number]) if number in faults else next(answers)
+
+    def _predict(self, numbers: Sequence[int]) -> list[Answer]:
+        task, inputs = self._model.task, [self._asked.inputs[number] for number in numbers]
+        names = [self._asked.names[number] for number in numbers]
+        if not inputs:
+            return []
+        if task.kind == "language":
+            written = self._model.generate(inputs)
+            return [Answer(name, task, text) for name, text in zip(names, written, strict=True)]
+        scores = self._model.predict_scores(inputs)
         decisions = decide(task, scores)
         return [
             Answer(name, task, decision, row, self._with_probabilities)
             for name, decision, row in zip(names, decisions, scores, strict=True)
         ]
 
-    def _answer_readable(
-        self, names: Sequence[str], inputs: Sequence[Any] | NDArray[np.float32]
-    ) -> list[Answer]:
-        """The same where at least one input cannot be read: each is tried first."""
-        problems = [_problem(source) for source in inputs]
-        good = [number for number, problem in enumerate(problems) if not problem]
-        answers = self._answer([names[i] for i in good], [inputs[i] for i in good]) if good else []
-        told = iter(answers)
-        return [
-            Answer(name, self._model.task, error=problem) if problem else next(told)
-            for name, problem in zip(names, problems, strict=True)
-        ]
-
-
-def _problem(source: Any) -> str:
-    """Why an image cannot be read; empty where it can."""
-    try:
-        open_image(source)
-    except DataError as error:
-        return error.message
-    return ""
-
-
-def _images(paths: Sequence[str]) -> list[str]:
-    """Files as named, folders with all images below them in natural order."""
-    found: list[str] = []
-    for path in paths:
-        if not Path(path).is_dir():
-            found.append(path)
-            continue
-        below = [str(image) for image in images_in(Path(path))]
-        if not below:
-            raise DataError(f"the folder {path} holds no images.", "Name images, or folders that hold some.")
-        found += below
-    return found
-
-
-def _rows(paths: Sequence[str], width: int) -> tuple[list[str], NDArray[np.float32]]:
-    """Names and values of all rows of the tables."""
-    names, tables = [], []
-    for path in paths:
-        if Path(path).suffix.lower() not in TABLE_SUFFIXES or not Path(path).is_file():
-            raise DataError(
-                f"{path} is no table, and this model answers about rows of {width:,} numbers.",
-                "Give a CSV, TSV, Parquet or JSONL file with one column a feature.",
-            )
-        values = read_numbers(Path(path))
-        if values.shape[1] != width:
-            raise DataError(
-                f"{path} has {values.shape[1]:,} columns; the model takes {width:,}.",
-                "Keep only the columns of features that the model was trained on, in their order.",
-            )
-        names += [f"{path} row {number}" for number in range(1, len(values) + 1)]
-        tables.append(values)
-    return names, np.concatenate(tables)
+    def _fault(self, number: int) -> str:
+        """Why an input cannot be read; empty where it can."""
+        try:
+            self._model.backbone.inputs.prepare(self._asked.inputs[number])
+        except DataError as error:
+            return error.message
+        return ""

@@ -28,6 +28,7 @@ def fit(
     min_gain: options.MinGain = 0.005,
     cut: options.Cut = None,
     image_size: options.ImageSize = None,
+    max_length: options.MaxLength = None,
     input_column: options.InputColumn = None,
     target_column: options.TargetColumn = None,
     task: options.TaskKind = None,
@@ -61,6 +62,7 @@ def fit(
         min_gain=min_gain,
         cut=_cut(cut),
         image_size=image_size,
+        max_length=max_length,
         input_column=input_column,
         target_column=target_column,
         task=task,
@@ -85,6 +87,7 @@ def train(
     budget: options.Budget = "20m",
     cut: options.Cut = None,
     image_size: options.ImageSize = None,
+    max_length: options.MaxLength = None,
     input_column: options.InputColumn = None,
     target_column: options.TargetColumn = None,
     task: options.TaskKind = None,
@@ -112,6 +115,7 @@ def train(
         out=out,
         cut=_cut(cut),
         image_size=image_size,
+        max_length=max_length,
         input_column=input_column,
         target_column=target_column,
         task=task,
@@ -155,7 +159,7 @@ def show_result(result: Result, *, as_json: bool) -> None:
     console = results()
     print_result(result, console)
     if result.winner is not None:
-        what = "IMAGES…" if result.data.modality == "image" else "TABLE"
+        what = {"image": "IMAGES…", "text": "TEXTS…|TABLE"}.get(result.data.modality, "TABLE")
         console.print(
             f"Use it: cutpoint predict {result.best} {what}", style="dim", markup=False, soft_wrap=True
         )

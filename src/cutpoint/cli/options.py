@@ -13,40 +13,55 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A folder of images (`CLASS/*`, or `train|val|test/CLASS/*`), or a CSV, TSV, Parquet or JSONL file.",
+        help="A folder of images or .txt files (`CLASS/*`, or `train|val|test/CLASS/*`), a CSV, TSV, Parquet or JSONL "
+        "file (or a folder with one for each split) of images, texts, tagged words or chats, or a plain .txt file.",
     ),
 ]
 InputColumn = Annotated[
     str | None,
     typer.Option(
-        help="Column of image paths in a table.", show_default="told from it", rich_help_panel=_DATA
+        help="Column of image paths or texts in a table; of pairs of texts FIRST,SECOND.",
+        show_default="told from it",
+        rich_help_panel=_DATA,
+    ),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--input-column",
+        help="Column of texts in a table; of pairs of texts FIRST,SECOND.",
+        show_default="told from it",
     ),
 ]
 TargetColumn = Annotated[
     str | None,
     typer.Option(
-        help="Column of labels or values in a table.", show_default="told from it", rich_help_panel=_DATA
+        help="Column of labels, values or tags in a table.",
+        show_default="told from it",
+        rich_help_panel=_DATA,
     ),
 ]
 TaskKind = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="What is predicted: binary, multiclass, multilabel or regression.",
-        show_default="told from the labels",
+        help="What is predicted: binary, multiclass, multilabel, regression, tagging or language.",
+        show_default="told from the data",
         rich_help_panel=_DATA,
     ),
 ]
 Metric = Annotated[
     str | None,
     typer.Option(
-        help="What trials are judged by.", show_default="accuracy, f1_micro or r2", rich_help_panel=_DATA
+        help="What trials are judged by.",
+        show_default="accuracy, f1_micro, r2, entity_f1 or perplexity, by the task",
+        rich_help_panel=_DATA,
     ),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
-        help="A column, or a regular expression on paths: no group falls on two sides of a split.",
+        help="A column, or a regular expression on names: no group falls on two sides of a split.",
         show_default="no groups",
         rich_help_panel=_DATA,
     ),
@@ -61,7 +76,7 @@ PerClass = Annotated[
 ]
 MaxUnreadable = Annotated[
     float,
-    typer.Option(help="Share of unreadable files above which the run stops.", rich_help_panel=_DATA),
+    typer.Option(help="Share of unreadable inputs above which the run stops.", rich_help_panel=_DATA),
 ]
 
 Backbones = Annotated[
@@ -112,7 +127,7 @@ MinGain = Annotated[
     float,
     typer.Option(
         min=0.0,
-        help="Least gain that justifies a dearer regime, in units of the metric.",
+        help="Least gain that justifies a dearer regime, in units of the metric; of perplexity a share.",
         rich_help_panel=_RACE,
     ),
 ]
@@ -129,6 +144,15 @@ ImageSize = Annotated[
     typer.Option(
         min=8,
         help="Pixels a side that images are resized to.",
+        show_default="the backbone's own",
+        rich_help_panel=_RACE,
+    ),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="Tokens at which texts are cut off; `cutpoint audit` counts what is longer.",
         show_default="the backbone's own",
         rich_help_panel=_RACE,
     ),

@@ -12,7 +12,7 @@ import typer
 
 from cutpoint.cli import options
 from cutpoint.cli.counter import counter
-from cutpoint.cli.screen import results, talk, write
+from cutpoint.cli.screen import on_one_line, results, talk, write
 
 if TYPE_CHECKING:
     from cutpoint.cli.answers import Answer
@@ -23,29 +23,37 @@ INPUTS_FAILED = 3
 
 def predict(
     model: options.ModelFolder,
-    paths: Annotated[
+    inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS…",
-            help="Images and folders of images; for a model of plain features, one CSV or Parquet table of numbers.",
+            metavar="INPUTS…",
+            help="Images and folders of images; texts, tables of texts, or - for lines on stdin; tables of numbers.",
         ),
     ],
     proba: Annotated[
         bool, typer.Option("--proba", help="Give the probability of every class, not only the best.")
     ] = False,
+    input_column: options.TextColumn = None,
     backbone_path: options.BackbonePath = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Predict with a model that `cutpoint fit` made.
 
-    One line an input: its path, the label, the probability, separated by tabs. Files that cannot be read are
-    listed on stderr, the others predicted, and the exit code is 3.
+    One line an input: its path or text, the label, the probability, separated by tabs; of words the tags, of a
+    prompt what follows. Texts are named as they are, in quotes, or as a .csv, .tsv, .jsonl or .parquet table whose
+    columns are told as in `cutpoint fit`, or a .txt file with one a line. A sentence to be tagged is split at
+    spaces, or comes as JSON lines with tokens; of chats the next answer is written. What cannot be read is listed on
+    stderr, the others predicted, and the exit code is 3.
     """
     from cutpoint import api
     from cutpoint.cli.answers import Answers
+    from cutpoint.cli.asked import asked_of
+    from cutpoint.runtime import set_threads
 
+    set_threads(threads)
     found = api.load(model, backbone_path=backbone_path)
-    answers = Answers(found, paths, with_probabilities=proba)
+    answers = Answers(found, asked_of(found, inputs, input_column), with_probabilities=proba)
     show = _as_json if as_json else _as_lines
     # Where results stream to the terminal they are the progress.
     with nullcontext(lambda done, total: None) if sys.stdout.isatty() else counter("predicting") as count:
@@ -68,12 +76,15 @@ def evaluate(
     target_column: options.TargetColumn = None,
     group: options.Group = None,
     backbone_path: options.BackbonePath = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Score a model on labelled data, with a 95 % interval."""
     from cutpoint import api
     from cutpoint.reports import format
+    from cutpoint.runtime import set_threads
 
+    set_threads(threads)
     found = api.load(model, backbone_path=backbone_path)
     with counter("evaluating") as count:
         score = api.evaluate(
@@ -108,7 +119,7 @@ def _as_lines(answers: Iterator[Answer]) -> int:
             failed += 1
             talk().print(f"unreadable: {answer.error}", markup=False, soft_wrap=True)
             continue
-        write("\t".join([answer.name, *answer.words()]))
+        write("\t".join([on_one_line(answer.name), *answer.words()]))
     return failed
 
 

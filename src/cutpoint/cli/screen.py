@@ -9,6 +9,7 @@ from rich.console import Console
 
 _WIDTH = 100
 """Columns where there is no terminal to ask."""
+_PARTING = str.maketrans("\t\r\n", "   ")
 
 
 def talk() -> Console:
@@ -25,6 +26,11 @@ def write(text: str) -> None:
     """One line of result, as it is: for other programs to read."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def on_one_line(text: str) -> str:
+    """The text with spaces for line breaks and tabs, which part inputs and cells of the result."""
+    return text.translate(_PARTING)
 
 
 def tell_error(message: str, hint: str = "") -> None:

@@ -31,19 +31,24 @@ def tagged_columns(table: Table, wanted: Wanted) -> tuple[str, str] | None:
     Raises:
         DataError: There are several columns of tags.
     """
-    words = [
-        name for name in wanted.inputs or _called(table, _WORDS_NAMES) if _holds_lists(table.columns[name])
-    ]
+    words = words_column(table, wanted)
     names = (wanted.target,) if wanted.target else _called(table, _TAGS_NAMES)
-    tags = [name for name in names if name not in words and _holds_lists(table.columns[name])]
-    if len(words) != 1 or not tags:
+    tags = [name for name in names if name != words and _holds_lists(table.columns[name])]
+    if words is None or not tags:
         return None
     if len(tags) > 1:
         raise DataError(
             f"the column of tags of {table.source} cannot be told: {few(tags)}.",
             "Name one by --target-column.",
         )
-    return words[0], tags[0]
+    return words, tags[0]
+
+
+def words_column(table: Table, wanted: Wanted) -> str | None:
+    """The column that holds lists of words, named or called as usual; None where there is none, or several."""
+    names = wanted.inputs or _called(table, _WORDS_NAMES)
+    found = [name for name in names if _holds_lists(table.columns[name])]
+    return found[0] if len(found) == 1 else None
 
 
 def read_tagged(table: Table, wanted: Wanted, words: str, tags: str) -> Collected:

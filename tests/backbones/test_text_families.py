@@ -15,6 +15,7 @@ from cutpoint.backbones.load import load_backbone, load_reference
 from cutpoint.backbones.order import uncovered_parameters
 from cutpoint.backbones.tokens import MARKS, SEGMENTS, lengths_of
 from cutpoint.backbones.torchvision_repair import import_torchvision
+from cutpoint.errors import BackboneError
 from cutpoint.features.cut import valid_cuts
 from cutpoint.types import Readout, Words
 
@@ -334,6 +335,24 @@ def test_packed_documents_do_not_see_each_other(folder: Path) -> None:
     assert not torch.allclose(run(backbone, unmarked)[0], apart, atol=1e-4), (
         "documents do attend when not kept apart"
     )
+
+
+def test_a_network_that_cannot_keep_documents_apart_says_so(tmp_path: Path) -> None:
+    import transformers as t
+
+    configuration = t.BloomConfig(
+        vocab_size=300, hidden_size=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=2, pad_token_id=1
+    )
+    torch.manual_seed(0)
+    t.BloomForCausalLM(configuration).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, causal=True)
+    backbone = load_backbone(tmp_path, readout="language")
+    row = backbone.inputs.prepare("two dogs run")
+    run(backbone, row)
+    packed = np.concatenate([row, row], axis=1)
+    packed[SEGMENTS, row.shape[1] :] = 1
+    with pytest.raises(BackboneError, match="does not keep documents apart"):
+        run(backbone, packed)
 
 
 def test_noise_has_the_shape_of_its_arguments_alone(folder: Path) -> None:

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cutpoint.backbones.order import inference
 from cutpoint.backbones.tokens import IDS, SEGMENTS, lengths_of, mask_of, words_of
 from cutpoint.errors import BackboneError
 from cutpoint.types import Readout
 
+_TOLERANCE = 1e-4
 Pooling = Literal["mean", "first", "last", "none"]
 
 
@@ -33,6 +35,7 @@ class Reading:
         filler: Token number that stands where there is none.
         takes_segments: Whether the network tells the two texts of a pair apart.
         takes_cache: Whether its forward keeps keys and values for generation unless it is told not to.
+        packs: Whether documents that share a row are kept apart; see `keeps_apart`.
     """
 
     readout: Readout
@@ -41,6 +44,7 @@ class Reading:
     filler: int
     takes_segments: bool
     takes_cache: bool
+    packs: bool = True
 
     def arguments(self, tokens: Tensor) -> dict[str, Any]:
         """A batch (B, 3, longest) as keyword arguments of the network's own forward."""
@@ -76,6 +80,22 @@ def takes(network: Any, argument: str) -> bool:
     return argument in inspect.signature(network.forward).parameters
 
 
+def keeps_apart(module: nn.Module, tokens: Tensor) -> bool:
+    """Whether a language model gives documents that share a row the logits that each has alone.
+
+    Args:
+        module: As `with_reading` makes it.
+        tokens: Two texts, (2, 3, longest).
+    """
+    alone = [text[None, :, :length] for text, length in zip(tokens, lengths_of(tokens).tolist(), strict=True)]
+    packed = torch.cat(alone, dim=2)
+    packed[:, SEGMENTS, alone[0].shape[2] :] = 1
+    with inference(module):
+        together = module(packed)
+        apart = torch.cat([module(text) for text in alone], dim=1)
+    return torch.allclose(together, apart, rtol=_TOLERANCE, atol=_TOLERANCE * float(apart.abs().max()))
+
+
 @functools.cache
 def _reading_class(kind: Any) -> Any:
     @functools.wraps(kind.forward)
@@ -92,6 +112,11 @@ def _read(network: Any, kind: Any, tokens: Tensor) -> Tensor:
     arguments, offset = reading.arguments(tokens), 0
     packed = reading.readout == "language" and bool((tokens[:, SEGMENTS] > 0).any())
     if packed:
+        if not reading.packs:
+            raise BackboneError(
+                f"{kind.__name__} does not keep documents apart that share a row.",
+                "switch packing off for this language model",
+            )
         arguments = _apart(arguments, tokens)
     if network.virtual_tokens is not None:
         if packed:

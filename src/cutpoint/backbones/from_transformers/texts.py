@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.from_transformers.blocks import text_blocks
 from cutpoint.backbones.from_transformers.loading import Place, load_weights, refuse_misfits
-from cutpoint.backbones.from_transformers.reading import Pooling, Reading, takes, with_reading
+from cutpoint.backbones.from_transformers.reading import Pooling, Reading, keeps_apart, takes, with_reading
 from cutpoint.backbones.from_transformers.sentences import SentenceRecipe, sentence_recipe
 from cutpoint.backbones.from_transformers.tokenizer import TextInputs, load_tokenizer, tokenizer_digest
 from cutpoint.errors import BackboneError
@@ -62,6 +63,9 @@ def text_backbone(
         vocabulary,
     )
     blocks, output = text_blocks(module, inputs.noise(1))
+    if readout == "language":
+        reading = replace(reading, packs=keeps_apart(module, inputs.noise(2)))
+        network.reading = reading
     return Backbone(
         reference=BackboneReference(
             kind="transformers",

@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from cutpoint.backbones.from_transformers.tokenizer import TextInputs
-from cutpoint.backbones.tokens import SEGMENTS
+from cutpoint.backbones.tokens import MARKS, NO_MARK, SEGMENTS
 from cutpoint.types import Dataset
 
 
@@ -90,7 +90,9 @@ _OPEN = 200
 
 def _joined(pieces: Sequence[_Piece]) -> NDArray[np.int32]:
     joined = np.concatenate([tokens for _, tokens in pieces], axis=1)
-    joined[SEGMENTS] = np.repeat(np.arange(len(pieces)), [tokens.shape[1] for _, tokens in pieces])
+    lengths = [tokens.shape[1] for _, tokens in pieces]
+    joined[SEGMENTS] = np.repeat(np.arange(len(pieces)), lengths)
+    joined[MARKS, np.cumsum([0, *lengths[:-1]])] = NO_MARK  # nothing of its own document stands before it
     return joined
 
 

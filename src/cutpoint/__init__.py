@@ -6,12 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cutpoint.api import evaluate, fit, load, train
+    from cutpoint.api import evaluate, fit, load, merge, train
     from cutpoint.errors import CutpointError
     from cutpoint.estimators import CutpointClassifier, CutpointRegressor
 
 __version__ = "0.1.0"
-__all__ = ["CutpointClassifier", "CutpointError", "CutpointRegressor", "evaluate", "fit", "load", "train"]
+__all__ = [
+    "CutpointClassifier",
+    "CutpointError",
+    "CutpointRegressor",
+    "evaluate",
+    "fit",
+    "load",
+    "merge",
+    "train",
+]
 
 _ROOMS = {
     "CutpointClassifier": "estimators",
@@ -20,6 +29,7 @@ _ROOMS = {
     "evaluate": "api",
     "fit": "api",
     "load": "api",
+    "merge": "api",
     "train": "api",
 }
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from cutpoint.artifacts import load_model
+from cutpoint.artifacts import change_of_scores, load_model, merge_model, save_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.from_transformers.tokenizer import TextInputs
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
-from cutpoint.errors import DataError, RegimeError
+from cutpoint.errors import ArtifactError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.packing import pack as packed
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
@@ -232,11 +232,38 @@ def evaluate(
     return score(found.task, dataset.targets[rows], scores, groups=groups)
 
 
+def merge(model: Model | str | Path, out: str | Path, *, inputs: Sequence[Any] = ()) -> float | None:
+    """Fold a model's adapter into its backbone's weights, and write that as a model folder.
+
+    Args:
+        model: A model, or its folder.
+        out: Folder of the merged model.
+        inputs: Some that both are asked about; needed where the adapter was trained on a base in 4 bits, since it is
+            merged into the full-precision one.
+
+    Returns:
+        The largest change of a score on `inputs` (see `cutpoint.model.Model.predict_scores`); None without any.
+
+    Raises:
+        ArtifactError: There is no adapter, it cannot be merged, or what is lost cannot be said.
+    """
+    found = model if isinstance(model, Model) else load(model)
+    if found.adapter is not None and found.adapter.base == "nf4" and not len(inputs):
+        raise ArtifactError(
+            "The adapter was trained on a base in 4 bits; merged into the full-precision one, scores change.",
+            "Name some inputs, so that it can be said by how much (--check INPUT).",
+        )
+    merged = merge_model(found)
+    change = change_of_scores(found, merged, inputs) if len(inputs) else None
+    save_model(merged, Path(out))
+    return change
+
+
 def describe(dataset: Dataset) -> str:
     """One line on what was understood of the data."""
     task, counts = dataset.task, {name: len(rows) for name, rows in dataset.splits.items()}
     sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    what = f"{len(task.labels)} classes" if task.labels else "values"
+    what = f", {len(task.labels)} {'tags' if task.kind == 'tagging' else 'classes'}" if task.labels else ""
     held = " (held out from it)" if dataset.test_origin == "held out" else ""
     aside = ""
     if dataset.quarantined:
@@ -244,7 +271,7 @@ def describe(dataset: Dataset) -> str:
         more = len(dataset.quarantined) - _MOST_NAMED
         rest = f" and {more} more, in result.json" if more > 0 else ""
         aside = f" Set aside, {len(dataset.quarantined)} unreadable: {named}{rest}."
-    return f"{dataset.modality} data, {task.kind}, {what}: {sizes}{held}. Judged by {task.metric}.{aside}"
+    return f"{dataset.modality} data, {task.kind}{what}: {sizes}{held}. Judged by {task.metric}.{aside}"
 
 
 def _machine(folder: RunFolder, threads: int | None, device: str) -> tuple[int | None, str]:

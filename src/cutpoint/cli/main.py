@@ -12,8 +12,10 @@ import typer
 
 import cutpoint
 from cutpoint.cli import listing
+from cutpoint.cli.audit import audit
 from cutpoint.cli.demo import demo
 from cutpoint.cli.fit import fit, train
+from cutpoint.cli.merge import merge
 from cutpoint.cli.predict import evaluate, predict
 from cutpoint.cli.report import report
 from cutpoint.cli.screen import tell_error
@@ -52,18 +54,20 @@ def _options(
 ) -> None:
     """How much of a pretrained model should you train? Measured on your data, cheapest first.
 
-    Start with `cutpoint demo`, or `cutpoint fit FOLDER` on a folder of images sorted by class. Results go to stdout,
-    talk to stderr. Exit codes: 0 done, 1 a fault of Cutpoint, 2 something to mend, 3 some inputs could not be
-    read, 130 interrupted.
+    Start with `cutpoint demo`, or `cutpoint fit FOLDER` on a folder of images sorted by class, or
+    a table of texts. Results go to stdout, talk to stderr. Exit codes: 0 done, 1 a fault of Cutpoint, 2 something to
+    mend, 3 some inputs could not be read, 130 interrupted.
     """
     if debug:
         os.environ[_DEBUG] = "1"
 
 
+application.command(rich_help_panel=_FIND)(audit)
 application.command(rich_help_panel=_FIND)(fit)
 application.command(rich_help_panel=_FIND)(train)
 application.command(rich_help_panel=_USE)(predict)
 application.command(rich_help_panel=_USE)(evaluate)
+application.command(rich_help_panel=_USE)(merge)
 application.command(rich_help_panel=_USE)(report)
 application.add_typer(listing.application, name="list", rich_help_panel=_LEARN)
 application.command(rich_help_panel=_LEARN)(demo)

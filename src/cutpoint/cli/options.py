@@ -58,6 +58,23 @@ Metric = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="Data of another subject, on which it is measured what each trial forgets.",
+        show_default="none",
+        rich_help_panel=_DATA,
+    ),
+]
+Pack = Annotated[
+    bool,
+    typer.Option(
+        "--pack/--no-pack",
+        help="Let training documents of a language model share rows of tokens.",
+        rich_help_panel=_DATA,
+    ),
+]
 Group = Annotated[
     str | None,
     typer.Option(

@@ -1,0 +1,169 @@
+"""`cutpoint audit`: what is understood of the data, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cutpoint.cli import options
+from cutpoint.cli.screen import results, write
+from cutpoint.errors import DataError
+
+if TYPE_CHECKING:
+    from cutpoint.backbones.from_transformers.tokenizer import TextInputs
+    from cutpoint.types import Dataset
+
+_TRAINED = "reverse"
+_OPENING, _CLOSING = "⟦", "⟧"
+
+Piece = tuple[str, bool]
+"""A piece of a text, and whether it is trained."""
+
+
+def audit(
+    data: options.Data,
+    show_mask: Annotated[
+        bool,
+        typer.Option(
+            "--show-mask", help="Show which tokens of chats and texts a language model is trained on."
+        ),
+    ] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            metavar="NAME|FOLDER",
+            help="Text model whose tokenizer counts and cuts the texts.",
+            show_default="none",
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows that --show-mask shows.")] = 3,
+    max_length: options.MaxLength = None,
+    input_column: options.InputColumn = None,
+    target_column: options.TargetColumn = None,
+    task: options.TaskKind = None,
+    group: options.Group = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what is understood of the data: task, splits, what is odd, what is set aside and what is cut off.
+
+    With --show-mask, trained tokens are highlighted, or in ⟦ ⟧ where the output is no terminal.
+    """
+    from cutpoint import api
+    from cutpoint.data import load_dataset, summarise
+
+    dataset = load_dataset(
+        data,
+        input_column=input_column,
+        target_column=target_column,
+        task=task,
+        group=group,
+        max_unreadable=1.0,
+    )
+    tokens = _tokens_of(dataset, backbone, max_length, show_mask=show_mask)
+    facts: dict[str, Any] = {
+        "understood": api.describe(replace(dataset, quarantined=())),
+        "task": dataset.task.model_dump(mode="json"),
+        "data": summarise(dataset).model_dump(mode="json"),
+    }
+    masks: list[list[Piece]] = []
+    if tokens is not None:
+        facts["texts"] = _lengths(dataset, tokens)
+    if tokens is not None and dataset.task.kind == "language":
+        facts["mask"] = _trained_counts(dataset, tokens)
+        masks = [tokens.describe_mask(text) for text in dataset.inputs[:rows]] if show_mask else []
+    if as_json:
+        write(json.dumps({**facts, "masks": masks} if show_mask else facts, indent=1, ensure_ascii=False))
+        return
+    _show(facts, results())
+    for name, mask in zip(dataset.names, masks, strict=False):
+        _show_mask(name, mask, results())
+
+
+def _tokens_of(
+    dataset: Dataset, backbone: str | None, max_length: int | None, *, show_mask: bool
+) -> TextInputs | None:
+    """The tokenizer that was named, as a backbone for this task uses it."""
+    if show_mask and dataset.task.kind != "language":
+        raise DataError(
+            f"--show-mask is for language modelling, and the task is {dataset.task.kind}.",
+            "Leave it out, or say --task language.",
+        )
+    if backbone is None:
+        if show_mask:
+            raise DataError("--show-mask needs a tokenizer.", "Name a language model with --backbone.")
+        return None
+    from cutpoint import api
+    from cutpoint.backbones.from_transformers.tokenizer import TextInputs
+    from cutpoint.backbones.load import load_backbone
+
+    readout = api.readout_for(dataset.task)
+    found = load_backbone(backbone, modality=dataset.modality, readout=readout, max_length=max_length)
+    return found.inputs if isinstance(found.inputs, TextInputs) else None
+
+
+def _lengths(dataset: Dataset, tokens: TextInputs) -> dict[str, int]:
+    longer, longest = tokens.count_truncated(dataset.inputs)
+    return {"max_length": tokens.preprocessing.max_length, "truncated": longer, "longest": longest}
+
+
+def _trained_counts(dataset: Dataset, tokens: TextInputs) -> dict[str, int]:
+    """Tokens, those of them that are trained, and rows without any.
+
+    Raises:
+        DataError: Nothing is trained.
+    """
+    masks = [[is_trained for _, is_trained in tokens.describe_mask(text)] for text in dataset.inputs]
+    counts = {
+        "tokens": sum(map(len, masks)),
+        "trained": sum(map(sum, masks)),
+        "rows_without": sum(not any(mask) for mask in masks),
+    }
+    if counts["trained"] == 0:
+        raise DataError(
+            f"none of the {counts['tokens']:,} tokens of {dataset.source} is trained: what is to be learned stands "
+            f"behind token {tokens.preprocessing.max_length}, where texts are cut off.",
+            "Raise --max-length, or shorten the prompts.",
+        )
+    return counts
+
+
+def _show(facts: dict[str, Any], console: Console) -> None:
+    lines = [facts["understood"], *(f"{note[0].upper()}{note[1:]}." for note in facts["data"]["notes"])]
+    if "texts" in facts:
+        texts, total = facts["texts"], sum(facts["data"]["rows"].values())
+        lines.append(
+            f"Texts cut off at {texts['max_length']:,} tokens: {texts['truncated']:,} of {total:,}; the longest has "
+            f"{texts['longest']:,}."
+        )
+    if "mask" in facts:
+        mask = facts["mask"]
+        lines.append(
+            f"{mask['trained']:,} of {mask['tokens']:,} tokens are trained; rows without any: {mask['rows_without']:,}."
+        )
+    lines += [f"Set aside: {each['name']}: {each['reason']}" for each in facts["data"]["quarantined"]]
+    for line in lines:
+        console.print(line, markup=False)
+
+
+def _show_mask(name: str, pieces: Sequence[Piece], console: Console) -> None:
+    trained = sum(is_trained for _, is_trained in pieces)
+    console.print()
+    console.print(f"{name}: {trained:,} of {len(pieces):,} tokens are trained", style="bold", markup=False)
+    in_colour = console.is_terminal and not console.is_dumb_terminal
+    text = Text()
+    for is_trained, run in groupby(pieces, key=lambda piece: piece[1]):
+        words = "".join(piece for piece, _ in run)
+        if in_colour:
+            text.append(words, style=_TRAINED if is_trained else "")
+        else:
+            text.append(f"{_OPENING}{words}{_CLOSING}" if is_trained else words)
+    console.print(text, soft_wrap=True)

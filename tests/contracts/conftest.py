@@ -157,7 +157,7 @@ class Bench:
 
     def recipe(self, regime: Regime, epochs: int | None = None, rate: float = 3e-3) -> Recipe:
         """Resolved for the tiny data, with that many epochs for each stage of gradient steps."""
-        recipe = resolve_recipe(regime, self.backbone, cut=CUT, rows=TRAIN)
+        recipe = resolve_recipe(regime, self.backbone, cut=CUT, rows=TRAIN, task=self.data.task)
         if recipe.rate_candidates:
             recipe = recipe.with_rate(rate)
         if epochs is None:

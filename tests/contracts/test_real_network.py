@@ -32,7 +32,8 @@ def data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> FitData:
 
 
 def partial(data: FitData) -> Recipe:
-    recipe = resolve_recipe(resolve_regimes("partial")[0], data.bank.backbone, cut=10, rows=len(data.train))
+    regime = resolve_regimes("partial")[0]
+    recipe = resolve_recipe(regime, data.bank.backbone, cut=10, rows=len(data.train), task=data.task)
     return recipe.with_rate(1e-3).with_epochs([0, 3])
 
 

@@ -12,7 +12,6 @@ import torch
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.backbones.from_module import from_module
-from cutpoint.backbones.inputs import prepare_input, to_inputs
 from cutpoint.features.augmentation import augment
 from cutpoint.features.bank import BATCH_SIZE, FeatureBank
 from cutpoint.features.cut import Cut
@@ -64,9 +63,7 @@ def test_prepared_from_the_cache_is_live_decoding(
     again = bank(backbone, dataset, tmp_path).prepared(positions)
     assert live.dtype == again.dtype == torch.uint8
     assert torch.equal(live, made.prepared(positions)) and torch.equal(live, again)
-    expected = [
-        prepare_input(backbone.preprocessing, dataset.inputs[ROWS[position]]) for position in positions
-    ]
+    expected = [backbone.inputs.prepare(dataset.inputs[ROWS[position]]) for position in positions]
     assert np.array_equal(live.numpy(), np.stack(expected))
     assert not bank(backbone, dataset, tmp_path / "full", limit=10).store_prepared()
 
@@ -75,8 +72,7 @@ def test_pooled_features_are_the_networks_own(backbone: Backbone, dataset: Datas
     made = bank(backbone, dataset, tmp_path)
     pooled = made.pooled()
     with torch.inference_mode():
-        inputs = to_inputs(backbone.preprocessing, made.prepared(np.arange(len(ROWS))))
-        features = backbone.module(inputs)
+        features = backbone.module(made.to_network(made.prepared(np.arange(len(ROWS)))))
     assert np.array_equal(pooled.final, features.numpy())
     assert [block.shape[0] for block in pooled.blocks] == [len(ROWS)] * len(backbone.blocks)
     uncached = bank(backbone, dataset, tmp_path / "none", limit=0).pooled()
@@ -87,11 +83,11 @@ def test_pooled_features_are_the_networks_own(backbone: Backbone, dataset: Datas
 
 def test_activations_and_views(backbone: Backbone, dataset: Dataset, tmp_path: Path) -> None:
     made, positions, cut = bank(backbone, dataset, tmp_path), np.array([7, 2, 40]), 2
-    split = Cut(backbone.module, backbone.blocks, cut, (backbone.preprocessing.channels, 32, 32))
+    split = Cut(backbone.module, backbone.blocks, cut, backbone.inputs)
 
     def expected(prepared: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return split.prefix(to_inputs(backbone.preprocessing, prepared))
+            return split.prefix(backbone.inputs.to_network(prepared))
 
     plain = made.activations(cut)
     assert plain is not None

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.backbones.from_timm import from_timm
+from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import block_parameters, uncovered_parameters
 from cutpoint.backbones.position import cut_position
 from cutpoint.errors import BackboneError
-from cutpoint.features.cut import Cut, pooled_blocks, valid_cuts
+from cutpoint.features.cut import Cut, valid_cuts
+from cutpoint.features.pooling import pooled_blocks
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
 
 FAMILIES = [
@@ -40,14 +42,11 @@ def backbone(request: pytest.FixtureRequest) -> Iterator[Backbone]:
 
 
 def _inputs(backbone: Backbone, batch: int, seed: int = 3) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    shape = (backbone.preprocessing.channels, *backbone.preprocessing.size)
-    return torch.randn(batch, *shape, generator=generator)
+    return backbone.inputs.noise(batch, seed)
 
 
 def _cut(backbone: Backbone, frozen: int) -> Cut:
-    shape = (backbone.preprocessing.channels, *backbone.preprocessing.size)
-    return Cut(backbone.module, backbone.blocks, frozen, shape)
+    return Cut(backbone.module, backbone.blocks, frozen, backbone.inputs)
 
 
 def _forwards(module: nn.Module) -> list[str]:
@@ -97,7 +96,7 @@ def test_gradients_reach_the_suffix_and_nothing_else(backbone: Backbone) -> None
 def test_pooled_blocks_gives_channels_of_every_block(backbone: Backbone) -> None:
     inputs = _inputs(backbone, 2)
     with torch.no_grad():
-        features, pooled = pooled_blocks(backbone.module, backbone.blocks, inputs)
+        features, pooled = pooled_blocks(backbone.module, backbone.blocks, backbone.inputs, inputs)
         assert torch.equal(features, backbone.module(inputs))
     assert len(pooled) == len(backbone.blocks)
     for block, rows in zip(backbone.blocks, pooled, strict=True):
@@ -109,7 +108,7 @@ def test_pooled_blocks_gives_channels_of_every_block(backbone: Backbone) -> None
 
 def test_swin_is_pooled_over_space_although_its_channels_come_last() -> None:
     backbone = from_timm("swin_tiny_patch4_window7_224", pretrained=False, image_size=64)
-    _, pooled = pooled_blocks(backbone.module, backbone.blocks, _inputs(backbone, 1))
+    _, pooled = pooled_blocks(backbone.module, backbone.blocks, backbone.inputs, _inputs(backbone, 1))
     assert [rows.shape[1] for rows in pooled[:4]] == [96, 96, 96, 192]
 
 
@@ -137,7 +136,9 @@ def _backbone(module: nn.Module, *names: str) -> Backbone:
         reference=BackboneReference(kind="module", name="toy", digest=""),
         module=module,
         blocks=tuple(Block(name, (name,)) for name in names),
-        preprocessing=ImagePreprocessing(size=(8, 8), resize=8, mean=(0.5,), std=(0.5,), made_by="test"),
+        inputs=ImageInputs(
+            ImagePreprocessing(size=(8, 8), resize=8, mean=(0.5,), std=(0.5,), made_by="test")
+        ),
         width=4,
         provenance=Provenance(),
         rebuild=lambda: module,
@@ -222,7 +223,8 @@ def test_an_error_inside_the_suffix_leaves_the_module_as_it_was() -> None:
     toy = _Toy()
     own = toy.third.forward
     toy.third.forward = lambda inputs: own(inputs)  # type: ignore[method-assign]
-    cut = Cut(toy, _backbone(toy, "first", "second", "third").blocks, 2, (1, 8, 8))
+    backbone = _backbone(toy, "first", "second", "third")
+    cut = Cut(toy, backbone.blocks, 2, backbone.inputs)
     with pytest.raises(RuntimeError):
         cut.suffix(torch.zeros(2, 7, 8, 8))
     assert _forwards(toy) == ["third"], "a forward that was patched before stays patched by its owner"

@@ -17,8 +17,14 @@ from cutpoint.features.store import ActivationCache, default_cache_folder
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
+def _parts(values: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """In two parts, the last rows first."""
+    rows = np.arange(len(values))
+    return [(rows[1:], values[1:]), (rows[:1], values[:1])]
+
+
 def store(cache: ActivationCache, name: str = "a", values: np.ndarray = VALUES) -> np.ndarray:
-    return cache.write({"what": name}, values.shape, values.dtype, [values[:1], values[1:]])
+    return cache.write({"what": name}, values.shape, values.dtype, _parts(values))
 
 
 def values_file(folder: Path) -> Path:
@@ -60,14 +66,14 @@ def test_interrupted_writer_leaves_no_entry(tmp_path: Path) -> None:
     cache = ActivationCache(tmp_path)
 
     def parts() -> object:
-        yield VALUES[:1]
+        yield _parts(VALUES)[1]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         cache.write({"what": "a"}, VALUES.shape, VALUES.dtype, parts())
     assert cache.read({"what": "a"}) is None and list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="2 rows arrived"):
-        cache.write({"what": "a"}, VALUES.shape, VALUES.dtype, [VALUES[:2]])
+        cache.write({"what": "a"}, VALUES.shape, VALUES.dtype, _parts(VALUES[:2]))
     assert cache.read({"what": "a"}) is None
 
 

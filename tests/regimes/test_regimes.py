@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
@@ -15,6 +16,9 @@ from cutpoint.model import Network
 from cutpoint.regimes import Phase, Regime, named_regimes, read_regime, resolve_regimes
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition
 from cutpoint.regimes.recipe import partition_of, resolve_recipe
+from cutpoint.types import Task
+
+TASK = Task(kind="multiclass", labels=("a", "b", "c"))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,11 @@ def test_users_file(tmp_path: Path) -> None:
         ("phases:\n- {train: head, one_block_at_a_time: true}\n", "no block to unfreeze"),
         ("name: ../elsewhere\nphases:\n- {train: head}\n", "name"),
         ("phases: []\n", "phases"),
+        ("phases:\n- {train: adapter}\n", 'train "adapter"'),
+        ("adapter: {kind: lora}\nphases:\n- {train: all}\n", 'train "adapter"'),
+        ("adapter: {kind: ia3, rank: 4}\nphases:\n- {train: adapter}\n", "does not read 'rank'"),
+        ("phases:\n- {train: all, micro_batch: 4, batchnorm: train}\n", "statistics of parts"),
+        ("phases:\n- {train: all, micro_batch: 4, loss: contrastive}\n", "all pairs"),
         ("- 1\n", "does not hold keys"),
         ("phases: [\n", "is not YAML"),
     ],
@@ -71,24 +80,40 @@ def test_missing_file_and_unknown_and_repeated_names(tmp_path: Path) -> None:
         resolve_regimes(["full", "full"])
 
 
-def test_auto_is_a_part_of_all_cheapest_first() -> None:
-    automatic = [regime.name for regime in resolve_regimes("auto")]
+@pytest.mark.parametrize(
+    ("audience", "first", "without"),
+    [
+        ("image", "linear-probe", {"unchanged", "setfit", "lora"}),
+        ("text", "linear-probe", {"unchanged"}),
+        ("language", "unchanged", {"linear-probe", "mlp-head", "setfit", "scratch"}),
+        ("features", "linear-probe", {"unchanged", "setfit", "lora", "partial", "full", "scratch"}),
+    ],
+)
+def test_auto_is_a_part_of_all_cheapest_first(audience: Any, first: str, without: set[str]) -> None:
+    automatic = [regime.name for regime in resolve_regimes("auto", audience)]
     everything = [regime.name for regime in resolve_regimes("all")]
-    assert automatic == everything[: len(automatic)] and automatic[0] == "linear-probe"
+    assert automatic[0] == first and not without & set(automatic)
+    assert automatic == [name for name in everything if name in automatic]
+    raced = {"linear-probe", "mlp-head", "setfit", "lora", "partial", "full", "scratch", "unchanged"}
+    assert set(automatic) == raced - without
     assert len(everything) == len(set(everything)) == len(named_regimes())
     assert all(regime.summary and regime.attributes.data for regime in named_regimes())
 
 
+def divided(phase: Phase, backbone: Backbone, cut: int | str | None) -> Partition:
+    return partition_of(Regime(name="x", phases=(phase,)), phase, backbone, cut)
+
+
 def test_cut_by_number_name_and_pattern(backbone: Backbone) -> None:
     last, blocks = backbone.blocks[-1].name, len(backbone.blocks)
-    assert partition_of(Phase(train="cut"), backbone, 2) == Partition(2)
-    assert partition_of(Phase(train="cut"), backbone, last) == Partition(blocks - 1)
-    assert partition_of(Phase(train="*.weight"), backbone, None) == Partition(0, "*.weight")
-    assert partition_of(Phase(train="head"), backbone, 2) == Partition(blocks)
+    assert divided(Phase(train="cut"), backbone, 2) == Partition(2)
+    assert divided(Phase(train="cut"), backbone, last) == Partition(blocks - 1)
+    assert divided(Phase(train="*.weight"), backbone, None) == Partition(0, "*.weight")
+    assert divided(Phase(train="head"), backbone, 2) == Partition(blocks)
     with pytest.raises(RegimeError, match="no cut is given"):
-        partition_of(Phase(train="cut"), backbone, None)
+        divided(Phase(train="cut"), backbone, None)
     with pytest.raises(BackboneError, match="has no cut"):
-        partition_of(Phase(train="nowhere"), backbone, None)
+        divided(Phase(train="nowhere"), backbone, None)
 
 
 def test_pattern_trains_only_what_it_matches(backbone: Backbone) -> None:
@@ -115,22 +140,24 @@ def test_modes(batchnorm: str) -> None:
 
 
 def test_recipe_numbers(backbone: Backbone) -> None:
-    partial = resolve_recipe(resolve_regimes("partial")[0], backbone, cut=2, rows=300)
+    partial = resolve_recipe(resolve_regimes("partial")[0], backbone, cut=2, rows=300, task=TASK)
     assert partial.cut == 2 and len(partial.rate_candidates) > 1
     chosen = partial.with_rate(1e-3)
     assert chosen.rate_candidates == () and chosen.stages[1].phase.rate == 1e-3
     assert [stage.phase.epochs for stage in chosen.with_epochs([0, 3]).stages] == [0, 3]
     few, many = (
-        resolve_recipe(resolve_regimes("full")[0], backbone, cut=None, rows=rows).stages[1].phase
+        resolve_recipe(resolve_regimes("full")[0], backbone, cut=None, rows=rows, task=TASK).stages[1].phase
         for rows in (100, 100_000)
     )
     assert few.epochs > many.epochs and few.batch_size < many.batch_size
-    gradual = resolve_recipe(resolve_regimes("gradual-unfreezing")[0], backbone, cut=1, rows=300)
+    gradual = resolve_recipe(resolve_regimes("gradual-unfreezing")[0], backbone, cut=1, rows=300, task=TASK)
     depth = len(backbone.blocks)
     assert [stage.frozen_blocks for stage in gradual.stages] == [depth, *range(depth - 1, 0, -1), 1]
-    biases = resolve_recipe(resolve_regimes("gradual-unfreezing")[0], backbone, cut="*.bias", rows=300)
+    biases = resolve_recipe(
+        resolve_regimes("gradual-unfreezing")[0], backbone, cut="*.bias", rows=300, task=TASK
+    )
     assert {stage.pattern for stage in biases.stages[1:]} == {"*.bias"}
-    fixed = resolve_recipe(resolve_regimes("preset-vision")[0], backbone, cut=None, rows=300)
+    fixed = resolve_recipe(resolve_regimes("preset-vision")[0], backbone, cut=None, rows=300, task=TASK)
     assert fixed.rate_candidates == () and fixed.stages[0].phase.rate == 1e-4
 
 

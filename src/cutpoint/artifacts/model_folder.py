@@ -31,6 +31,7 @@ from cutpoint.artifacts.card import model_card
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_reference
 from cutpoint.backbones.tfidf import from_preprocessing
+from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vector_backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
@@ -154,6 +155,7 @@ def load_model(
     channels_last(backbone.module)
     module = _with_changes(backbone, tensors)
     if facts.adapter is not None:
+        import_torchvision()  # peft imports transformers
         module = copy.deepcopy(backbone.module)
         load_adapter(module, folder / ADAPTER_FOLDER)
     head = _build_head(facts.head)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.data.images import open_image
 from cutpoint.data.statistics import image_statistics
@@ -139,7 +140,11 @@ def to_layout(inputs: Tensor) -> Tensor:
 
 
 def use_channels_last(module: nn.Module) -> nn.Module:
-    """The module with its convolutions' weights in that layout too, changed in place."""
-    convert: Any = module.to
-    converted: nn.Module = convert(memory_format=torch.channels_last)
-    return converted
+    """The module with its convolutions' weights in that layout too, changed in place.
+
+    Those of adapters stay as they are: peft multiplies DoRA's as matrices, and cannot in this layout.
+    """
+    for name, parameter in module.named_parameters():
+        if parameter.ndim == 4 and not is_adapter_parameter(name):
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module

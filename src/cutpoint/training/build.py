@@ -27,6 +27,19 @@ def build_network(recipe: Recipe, data: FitData, seed: int) -> Network:
         return Network(_module(recipe, data), _head(recipe, data))
 
 
+def untouched_blocks(recipe: Recipe, data: FitData) -> int:
+    """Blocks of the network before the first stage that compute what those of the pretrained backbone do.
+
+    LoRA, DoRA, IA3 and bottlenecks start as the identity; virtual tokens and a base in 4 bits change what every block
+    puts out, so that nothing may be read from caches.
+    """
+    adapter = recipe.regime.adapter
+    is_changed = adapter is not None and (adapter.base != "full" or adapter.kind in ("prefix", "prompt"))
+    if is_changed or recipe.regime.init == "random":
+        return 0
+    return len(data.bank.backbone.blocks)
+
+
 def target_tensor(data: FitData, device: torch.device) -> Tensor:
     """Targets of the bank's rows: int64 numbers of classes, tags or tokens, else float32."""
     kind = np.float32 if data.task.kind in ("multilabel", "regression") else np.int64

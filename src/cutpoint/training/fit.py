@@ -22,7 +22,14 @@ from cutpoint.regimes.partition import apply_modes, apply_partition, trainable_p
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.runtime import one_thread
 from cutpoint.training.batches import batches, in_pairs, shuffled, steps_per_epoch
-from cutpoint.training.build import build_network, judging_loss, l2_sp_penalty, target_tensor, training_loss
+from cutpoint.training.build import (
+    build_network,
+    judging_loss,
+    l2_sp_penalty,
+    target_tensor,
+    training_loss,
+    untouched_blocks,
+)
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
 from cutpoint.training.exact_head import solve_head
 from cutpoint.training.judge import Judge
@@ -70,8 +77,7 @@ class Fit:
         self.stop_after = stop_after
         self.blocks = data.bank.backbone.blocks
         self.network = build_network(recipe, data, seed).to(self.device)
-        untouched = 0 if recipe.regime.init == "random" else len(self.blocks)
-        self.state = FitState(frozen_blocks=len(self.blocks), untouched_blocks=untouched)
+        self.state = FitState(frozen_blocks=len(self.blocks), untouched_blocks=untouched_blocks(recipe, data))
         self._targets = target_tensor(data, self.device)
         self._loss = training_loss(recipe, data, self.device)
         self._judge = Judge(self.network, self._targets, judging_loss(recipe, data))

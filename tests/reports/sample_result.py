@@ -22,6 +22,8 @@ from cutpoint.types import (
     Provenance,
     Quarantined,
     Result,
+    Retention,
+    Sample,
     Score,
     Task,
     Trial,
@@ -98,7 +100,7 @@ def _trials() -> tuple[Trial, ...]:
     on_network = {"backbone": NETWORK, "status": "finished"}
     return (
         Trial(
-            id="statistics",
+            id="image-statistics",
             regime="image-statistics",
             backbone="none",
             status="finished",
@@ -106,7 +108,7 @@ def _trials() -> tuple[Trial, ...]:
             cost=_cost(2.6, 970, 4_300, flops=150_000, ms=1.4).model_copy(update={"total_parameters": 970}),
         ),
         Trial(
-            id="probe-start",
+            id="first-probe",
             regime="linear-probe",
             cut=20,
             cut_name="conv_head",
@@ -117,7 +119,7 @@ def _trials() -> tuple[Trial, ...]:
             **on_network,
         ),
         Trial(
-            id="probe",
+            id="linear-probe",
             regime="linear-probe",
             cut=20,
             cut_name="conv_head",
@@ -128,7 +130,7 @@ def _trials() -> tuple[Trial, ...]:
             **on_network,
         ),
         Trial(
-            id="partial-deep",
+            id="partial@14",
             regime="partial",
             cut=14,
             cut_name="blocks.4.0",
@@ -137,7 +139,7 @@ def _trials() -> tuple[Trial, ...]:
             **on_network,
         ),
         Trial(
-            id="mlp",
+            id="mlp-head",
             regime="mlp-head",
             cut=20,
             cut_name="conv_head",
@@ -147,7 +149,7 @@ def _trials() -> tuple[Trial, ...]:
             **on_network,
         ),
         Trial(
-            id="partial",
+            id="partial@17",
             regime="partial",
             cut=17,
             cut_name="blocks.5.0",
@@ -177,7 +179,7 @@ def _trials() -> tuple[Trial, ...]:
             **on_network,
         ),
         Trial(
-            id="gradual",
+            id="unfreeze-until-plateau",
             regime="unfreeze-until-plateau",
             backbone=NETWORK,
             cut=14,
@@ -189,7 +191,7 @@ def _trials() -> tuple[Trial, ...]:
             curves=(_curve(((4, 20), (4, 17), (4, 14)), 2.1, 0.55, 4),),
         ),
         Trial(
-            id="scratch",
+            id="from-scratch",
             regime="from-scratch",
             backbone=NETWORK,
             cut=0,
@@ -198,7 +200,7 @@ def _trials() -> tuple[Trial, ...]:
             reason="predicted 1 h 30 min exceeds the remaining budget of 9 min",
         ),
         Trial(
-            id="larger",
+            id="resnet50-linear-probe",
             regime="linear-probe",
             backbone="convnext_tiny",
             status="skipped",
@@ -206,7 +208,7 @@ def _trials() -> tuple[Trial, ...]:
             predicted=Cost(seconds=160.0),
         ),
         Trial(
-            id="l2sp",
+            id="full-l2sp",
             regime="full-l2sp",
             backbone=NETWORK,
             cut=0,
@@ -284,13 +286,13 @@ def ten_classes() -> Result:
         judged_on="5-fold cross-validation over the 2 566 training examples, the same folds for every trial",
         trials=_trials(),
         comparisons=(
-            _comparison("probe", "mlp", 0.005, 0.71, "kept out"),
-            _comparison("probe", "partial", 0.037, 0.998, "replaces"),
-            _comparison("partial", "full", 0.008, 0.83, "kept out"),
-            _comparison("partial", "gradual", -0.026, 0.03, "eliminated"),
+            _comparison("linear-probe", "mlp-head", 0.005, 0.71, "kept out"),
+            _comparison("linear-probe", "partial@17", 0.037, 0.998, "replaces"),
+            _comparison("partial@17", "full", 0.008, 0.83, "kept out"),
+            _comparison("partial@17", "unfreeze-until-plateau", -0.026, 0.03, "eliminated"),
         ),
         layer_probe={NETWORK: _layer_probe()},
-        winner="partial",
+        winner="partial@17",
         test=_score(0.848, 813),
         confusion=_confusion(LABELS, 80),
         mistakes=tuple(
@@ -333,7 +335,7 @@ def ten_classes() -> Result:
 
 def binary() -> Result:
     """Two classes; the probe wins and no curve was recorded."""
-    trials = tuple(trial for trial in _trials() if trial.id in ("probe", "statistics"))
+    trials = tuple(trial for trial in _trials() if trial.id in ("linear-probe", "image-statistics"))
     labels = ("defect", "good")
     return Result(
         status="finished",
@@ -348,7 +350,7 @@ def binary() -> Result:
         judged_on="5-fold cross-validation",
         trials=trials,
         layer_probe={NETWORK: _layer_probe()},
-        winner="probe",
+        winner="linear-probe",
         test=_score(0.93, 60, "balanced_accuracy"),
         confusion=_confusion(labels, 30),
         verdict=Verdict(text="Ship the probe.", ship="Ship the probe.", dearer="", flip=""),
@@ -406,7 +408,7 @@ def interrupted() -> Result:
         data=DataSummary(source="photos/", modality="image", rows={"train": 30}, hash="cc"),
         trials=(
             Trial(
-                id="probe",
+                id="linear-probe",
                 regime="linear-probe",
                 backbone=NETWORK,
                 status="interrupted",
@@ -423,4 +425,134 @@ def many_classes(number: int = 77) -> Result:
     labels = tuple(f"intent number {index} with a fairly long name" for index in range(number))
     return ten_classes().model_copy(
         update={"task": Task(kind="multiclass", labels=labels), "confusion": _confusion(labels, 40)}
+    )
+
+
+def texts() -> Result:
+    """Texts by class: an adapter ships, and what it cost elsewhere was measured."""
+    forgotten = Retention(
+        metric="spearman",
+        reference="STS-B test",
+        before=_score(0.82, 1000, "spearman"),
+        after=_score(0.811, 1000, "spearman"),
+        change=-0.009,
+        low=-0.012,
+        high=-0.005,
+        sentence="spearman on STS-B test fell by 0.009 [0.005, 0.012].",
+    )
+    on_network = {"backbone": "minilm", "status": "finished"}
+    regime = {"name": "lora", "adapter": {"kind": "lora", "rank": 16}}
+    trials = (
+        Trial(
+            id="linear-probe",
+            regime="linear-probe",
+            cut=6,
+            cut_name="head only",
+            validation=_score(0.91),
+            cost=_cost(2.3, 2_695, 13_900),
+            **on_network,
+        ),
+        Trial(
+            id="lora",
+            regime="lora",
+            cut=2,
+            cut_name="layers.2 and above",
+            validation=_score(0.95),
+            cost=_cost(140.0, 295_000, 1_200_000),
+            recipe={"regime": regime},
+            retention=forgotten,
+            **on_network,
+        ),
+    )
+    probe = tuple(
+        LayerProbe(index=index, block=f"layers.{index}", width=384, score=0.8 + index / 100)
+        for index in range(1, 7)
+    )
+    return Result(
+        status="finished",
+        task=Task(kind="binary", labels=("music", "weather")),
+        data=DataSummary(
+            source="intents/",
+            modality="text",
+            rows={"train": 100, "test": 50},
+            class_counts={"train": {"music": 60, "weather": 40}, "test": {"music": 30, "weather": 20}},
+            hash="dd",
+            quarantined=(Quarantined(name="train.csv row 7", reason="empty text"),),
+        ),
+        trials=trials,
+        comparisons=(_comparison("linear-probe", "lora", 0.04, 0.998, "replaces"),),
+        layer_probe={"minilm": probe},
+        winner="lora",
+        test=_score(0.94, 50),
+        confusion=_confusion(("music", "weather"), 25),
+        mistakes=(
+            Mistake(
+                name="test.csv row 3",
+                truth="music",
+                predicted="weather",
+                confidence=0.98,
+                excerpt="play <b>some</b> jazz",
+            ),
+        ),
+        verdict=Verdict(text="Ship lora.", ship="Ship lora.", dearer="", flip=""),
+        seconds=200.0,
+        run="runs/intents",
+    )
+
+
+def tags() -> Result:
+    """Words with tags."""
+    labels = ("O", "B-LOC", "I-LOC")
+    return texts().model_copy(
+        update={
+            "task": Task(kind="tagging", labels=labels, metric="entity_f1"),
+            "data": texts().data.model_copy(
+                update={"class_counts": {"train": {"O": 900, "B-LOC": 30, "I-LOC": 4}}}
+            ),
+            "confusion": None,
+            "mistakes": (),
+        }
+    )
+
+
+def language() -> Result:
+    """A language model: perplexity, where less is better, and what it writes."""
+
+    def trial(name: str, value: float, half: float, seconds: float, trained: int) -> Trial:
+        return Trial(
+            id=name,
+            regime=name,
+            backbone="stories",
+            cut=0 if trained else 5,
+            cut_name="everything" if trained else "head only",
+            status="finished",
+            validation=Score(metric="perplexity", value=value, low=value - half, high=value + half, n=12),
+            cost=_cost(seconds, trained, 4 * trained),
+        )
+
+    worse = _comparison("full", "lora", -0.091, 0.08, "kept out")
+    return Result(
+        status="finished",
+        task=Task(kind="language", metric="perplexity"),
+        data=DataSummary(source="chats.jsonl", modality="text", rows={"train": 48, "test": 12}, hash="ee"),
+        trials=(
+            trial("unchanged", 1650.0, 450.0, 0.4, 0),
+            trial("full", 330.0, 30.0, 25.0, 260_032),
+            trial("lora", 360.0, 30.0, 45.0, 143_360),
+        ),
+        comparisons=(_comparison("unchanged", "full", 0.8, 0.999, "replaces"), worse),
+        winner="full",
+        test=Score(metric="perplexity", value=245.0, low=181.0, high=350.0, n=12),
+        samples=(
+            Sample(
+                name="row 3",
+                prompt="user: 2 + 2?",
+                expected="It is 4.",
+                before="a picture of a picture",
+                after="",
+            ),
+        ),
+        verdict=Verdict(text="Ship full.", ship="Ship full.", dearer="", flip=""),
+        seconds=80.0,
+        run="runs/chats",
     )

@@ -11,7 +11,7 @@ import sample_result
 from matplotlib.transforms import Bbox
 
 from cutpoint.reports import draw
-from cutpoint.reports.facts import efficient_front, gain_over, labels_of, reference_of
+from cutpoint.reports.facts import efficient_front, gain_over, labels_of, reference_of, trained_in_words
 from cutpoint.reports.front import PANELS, front_chart
 from cutpoint.types import Score, Trial
 
@@ -21,24 +21,31 @@ def test_the_front_holds_what_nothing_cheaper_equals() -> None:
     assert efficient_front(points) == ["a", "c"]
 
 
-def test_labels_are_as_short_as_they_can_be_and_unique() -> None:
-    labels = labels_of(sample_result.ten_classes())
-    assert labels["full"] == "full"
-    assert labels["partial"] == "partial @ blocks.5.0"
-    assert labels["probe"] == "linear-probe @ conv_head · seed 0"
-    assert len(set(labels.values())) == len(labels)
+def test_a_trial_is_called_by_its_id_and_the_size_of_its_adapter() -> None:
+    assert labels_of(sample_result.ten_classes())["partial@17"] == "partial@17"
+    labels = labels_of(sample_result.texts())
+    assert labels["lora"] == "lora (rank 16)"
+    assert labels["linear-probe"] == "linear-probe"
 
 
-def test_trials_alike_in_everything_are_told_apart_by_id() -> None:
-    result = sample_result.binary()
-    twin = result.trials[1].model_copy(update={"id": "twin"})
-    labels = labels_of(result.model_copy(update={"trials": (*result.trials, twin)}))
-    assert labels["twin"] == "linear-probe · twin"
+def test_what_is_trained_is_said_in_words() -> None:
+    result = sample_result.texts()
+    assert trained_in_words(result, result.trial("lora")) == (
+        "pretrained weights frozen, an adapter trained in layers.2 and above"
+    )
+    result = sample_result.language()
+    assert trained_in_words(result, result.trial("unchanged")) == "as pretrained, nothing trained"
+
+
+def test_a_gain_in_perplexity_is_the_share_by_which_it_fell() -> None:
+    result = sample_result.language()
+    gain = gain_over(result, result.trial("full"), result.trial("unchanged"))
+    assert gain is not None and gain.value == pytest.approx(0.8)
 
 
 def test_the_reference_is_the_probe_on_most_examples() -> None:
     reference = reference_of(sample_result.ten_classes())
-    assert reference is not None and reference.id == "probe"
+    assert reference is not None and reference.id == "linear-probe"
 
 
 def test_a_smaller_error_is_a_gain_and_stands_higher() -> None:
@@ -84,10 +91,10 @@ def test_the_svg_of_a_label_is_escaped_and_never_read_as_mathematics() -> None:
 def test_of_very_many_trials_only_the_front_and_the_winner_are_named() -> None:
     result = sample_result.regression_by_error()
     best = result.trials[1]
-    crowd = [best.model_copy(update={"id": f"t{i}", "regime": f"crowd-{i}"}) for i in range(20)]
-    poor = result.trials[2].model_copy(update={"id": "ships", "regime": "poor"})
+    crowd = [best.model_copy(update={"id": f"crowd-{i}"}) for i in range(20)]
+    poor = result.trials[2].model_copy(update={"id": "poor"})
     trials = (result.trials[0], *crowd, poor)
-    chart = front_chart(result.model_copy(update={"trials": trials, "winner": "ships"}), PANELS[0], 1000, 400)
+    chart = front_chart(result.model_copy(update={"trials": trials, "winner": "poor"}), PANELS[0], 1000, 400)
     assert chart is not None
     assert [name for name in ("linear", "crowd-0", "poor") if f">{name}</text>" in chart] == [
         "linear",
@@ -100,7 +107,7 @@ def test_of_very_many_trials_only_the_front_and_the_winner_are_named() -> None:
 @pytest.mark.filterwarnings("error")
 def test_names_in_any_script_are_drawn_without_a_warning() -> None:
     result = sample_result.regression()
-    trial = result.trials[0].model_copy(update={"regime": "線形 $x^$"})
+    trial = result.trials[0].model_copy(update={"id": "線形 $x^$"})
     chart = front_chart(result.model_copy(update={"trials": (trial,)}), PANELS[0], 500, 300)
     assert chart is not None and "線形 $x^$</text>" in chart
 

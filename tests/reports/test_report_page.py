@@ -27,6 +27,9 @@ SAMPLES = {
     "error": sample_result.regression_by_error,
     "interrupted": sample_result.interrupted,
     "many": sample_result.many_classes,
+    "texts": sample_result.texts,
+    "tags": sample_result.tags,
+    "language": sample_result.language,
 }
 
 
@@ -112,7 +115,7 @@ def test_everything_a_reader_needs_is_there() -> None:
     for sentence in (result.verdict.ship, result.verdict.dearer, result.verdict.flip):
         assert text.count(sentence) == 1
     for trial in result.trials:
-        assert trial.regime in text and trial.reason in text
+        assert trial.id in text and trial.reason in text
     for finding in (
         *result.verdict.findings,
         *(found for trial in result.trials for found in trial.findings),
@@ -153,7 +156,7 @@ def test_charts_show_every_scored_trial_and_mark_the_cut() -> None:
             "image-statistics: 34.1 %",
             "mlp-head",
             "unfreeze-until-plateau",
-            "partial @ blocks.5.0",
+            "partial@17",
         ):
             assert f">{label}</text>" in chart
     assert ">the chosen cut</text>" in charts[3] and ">blocks.5.0</text>" in charts[3]
@@ -163,6 +166,36 @@ def test_charts_show_every_scored_trial_and_mark_the_cut() -> None:
 def test_many_classes_become_a_list_of_pairs() -> None:
     page = Page(text_of("many"))
     assert "confused most" in page.text and "true class ↓" not in page.text
+
+
+def test_texts_are_shown_where_pictures_would_stand() -> None:
+    raw = text_of("texts")
+    page = Page(raw)
+    assert "blockquote" in page.tags and "play <b>some</b> jazz" in page.text
+    assert 'model.predict(["some text"])' in page.text and "photo" not in page.text
+    assert "lora (rank 16)" in page.text and "only the adapter is trained" in page.text
+    assert "−0.009" in page.text and "on STS-B test" in page.text
+    assert "Elsewhere" not in Page(text_of("ten")).text
+
+
+def test_what_a_language_model_writes_is_shown_before_and_after() -> None:
+    page = Page(text_of("language"))
+    for words in (
+        "What it writes",
+        "user: 2 + 2?",
+        "It is 4.",
+        "a picture of a picture",
+        "(nothing)",
+        "+80.0 %",
+    ):
+        assert words in page.text, words
+    assert "the share by which perplexity fell" in page.text
+
+
+def test_tags_are_counted_in_words() -> None:
+    page = Page(text_of("tags"))
+    assert "Words per tag" in page.text and "a tag for each word, 3 tags" in page.text
+    assert 'model.predict([Words(["some", "words"])])' in page.text
 
 
 def test_a_matrix_shows_counts_and_recall() -> None:

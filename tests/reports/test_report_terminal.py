@@ -11,7 +11,9 @@ from rich.console import Console
 from cutpoint.reports import print_result, result_text
 
 
-@pytest.mark.parametrize("name", ["ten_classes", "binary", "regression", "interrupted", "many_classes"])
+@pytest.mark.parametrize(
+    "name", ["ten_classes", "binary", "regression", "interrupted", "many_classes", "texts", "language"]
+)
 def test_every_result_fits_a_hundred_columns(name: str) -> None:
     text = result_text(getattr(sample_result, name)())
     assert max(len(line) for line in text.splitlines()) <= 100
@@ -25,7 +27,7 @@ def test_the_table_says_what_ships_and_why_the_rest_does_not() -> None:
     lines = text.splitlines()
     assert lines[0].split()[0] == "trial"
     winner = next(line for line in lines if line.endswith("ships"))
-    for cell in ("partial @ blocks.5.0", "85.3 % [83.8–86.8]", "96.0", "53.8 %", "4.83 MB"):
+    for cell in ("partial@17", "85.3 % [83.8–86.8]", "96.0", "53.8 %", "4.83 MB"):
         assert cell in winner
     assert "unfreeze-until-plateau" in joined and "~5400" in joined
     assert "out of the race" in joined and "Ctrl-C" not in joined
@@ -47,7 +49,7 @@ def test_an_interrupted_run_names_no_winner() -> None:
 
 def test_names_with_brackets_are_not_markup() -> None:
     result = sample_result.interrupted()
-    trial = result.trials[0].model_copy(update={"regime": "[bold]mine[/bold]"})
+    trial = result.trials[0].model_copy(update={"id": "[bold]mine[/bold]"})
     assert "[bold]mine[/bold]" in result_text(result.model_copy(update={"trials": (trial,)}))
 
 
@@ -56,3 +58,17 @@ def test_a_console_decides_about_colour() -> None:
     console = Console(file=file, width=100, force_terminal=True, color_system="standard")
     print_result(sample_result.ten_classes(), console)
     assert "\x1b[" in file.getvalue()
+
+
+def test_what_was_lost_elsewhere_has_a_column_only_where_it_was_measured() -> None:
+    lines = result_text(sample_result.texts()).splitlines()
+    assert "elsewhere" in lines[0]
+    assert "−0.009" in next(line for line in lines if line.startswith("lora (rank 16)"))
+    assert "elsewhere" not in result_text(sample_result.ten_classes())
+
+
+def test_perplexity_is_no_share() -> None:
+    joined = " ".join(result_text(sample_result.language()).split())
+    assert "1 650 [1 200–2 100]" in joined
+    assert "330 [300–360]" in joined and "led at first" in joined
+    assert "kept out: −9.1 %, P(gain > 0) 8 %" in joined

@@ -214,7 +214,7 @@ def _decision(trial: Trial, comparison: Comparison | None) -> str:
         return "leads"
     assert trial.validation is not None
     metric = trial.validation.metric
-    gain = f"{format.gain(comparison.gain, metric)} {format.gain_unit(metric)}".strip()
+    gain = format.gain_words(comparison.gain, metric)
     outcome = "leads" if comparison.decision == "replaces" else comparison.decision
     return f"{outcome}: {gain}, P(gain > 0) {format.probability(comparison.p_positive)}"
 

@@ -263,7 +263,7 @@ class Race:
         if is_out_of_time:
             return "the budget was spent before its turn"
         if predicted > left and leader is not None:
-            return f"it would take about {predicted:.0f} s, and {max(left, 0):.0f} s of the budget are left"
+            return f"{predicted:.0f} s predicted, {max(left, 0):.0f} s of the budget left"
         return ""
 
     def _run_trial(self, plan: Plan, planned: PlannedTrial) -> None:

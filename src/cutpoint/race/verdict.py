@@ -60,9 +60,10 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
         best = max(rivals, key=lambda trial: judged[trial.id].gain)
         found = judged[best.id]
         factor = (best.cost.seconds or 0.0) / max(price, 1e-9)
+        verb = "changed" if form.direction(task.metric) > 0 else "bettered"
         gain, low, high = (form.gain(value, task.metric) for value in (found.gain, found.low, found.high))
         return (
-            f"The best dearer trial, {best.id}, would have changed the validation score by "
+            f"The best dearer trial, {best.id}, would have {verb} the validation score by "
             f"{gain} [{low}, {high}]{_unit(task)} for {factor:.1f} times the work."
         )
     beaten = [c for c in comparisons if c.challenger == winner.id]

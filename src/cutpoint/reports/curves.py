@@ -132,4 +132,4 @@ def _shade_phases(axes: Axes, curve: tuple[EpochRecord, ...]) -> None:
 def _spoken(trial: Trial) -> str:
     last = trial.curves[0][-1] if trial.curves[0] else None
     end = f", training loss {last.train_loss:.3g} at the end" if last else ""
-    return f"Learning curves of {trial.regime}: {format.plural(len(trial.curves), 'fit')}{end}"
+    return f"Learning curves of {trial.id}: {format.plural(len(trial.curves), 'fit')}{end}"

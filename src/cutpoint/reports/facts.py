@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from cutpoint.evaluation.metrics import METRICS
 from cutpoint.reports import format
 from cutpoint.types import Comparison, Cost, Result, Score, Trial
 
@@ -17,6 +19,14 @@ STATUS_WORDS = {
     "failed": "failed",
     "interrupted": "interrupted",
 }
+_SIZES = {
+    "lora": "rank {}",
+    "dora": "rank {}",
+    "bottleneck": "width {}",
+    "prefix": "{} virtual tokens",
+    "prompt": "{} virtual tokens",
+}
+"""What the size of an adapter is, by its kind."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Gain:
     """A trial's gain over the reference trial.
 
     Attributes:
-        value: How much better the score is, in the metric's unit.
+        value: How much better the score is, as `Metric.gain` counts it.
         p_positive: P(gain > 0) from the paired bootstrap; None where the two were never compared.
     """
 
@@ -92,16 +102,15 @@ def block_count(result: Result, trial: Trial) -> int | None:
 
 
 def labels_of(result: Result) -> dict[str, str]:
-    """Trial id → the shortest label that tells it from the others: regime, then cut, backbone, seed, id."""
-    labels = {trial.id: trial.regime for trial in result.trials}
-    for detail in (_cut_detail, _backbone_detail, _seed_detail, _id_detail):
-        groups: dict[str, list[Trial]] = {}
-        for trial in result.trials:
-            groups.setdefault(labels[trial.id], []).append(trial)
-        for alike in groups.values():
-            if len({detail(trial) for trial in alike}) > 1:
-                labels.update({trial.id: labels[trial.id] + detail(trial) for trial in alike})
-    return labels
+    """Trial id → how it is called everywhere: by its id, with the size of its adapter where it has one."""
+    return {trial.id: trial.id + _size_detail(trial) for trial in result.trials}
+
+
+def adapter_of(trial: Trial) -> dict[str, Any] | None:
+    """The adapter that the trial trained, as recorded; None where it has none, or did not run."""
+    regime = trial.recipe.get("regime")
+    adapter = regime.get("adapter") if isinstance(regime, dict) else None
+    return adapter if isinstance(adapter, dict) else None
 
 
 def trained_in_words(result: Result, trial: Trial) -> str:
@@ -109,13 +118,19 @@ def trained_in_words(result: Result, trial: Trial) -> str:
     blocks = block_count(result, trial)
     if trial.cut is None:
         return "no pretrained network"
+    if trial.status == "finished" and trial.cost.trainable_parameters == 0:
+        return "as pretrained, nothing trained"
+    if adapter_of(trial) is not None:
+        where = f" in {trial.cut_name}" if trial.cut and trial.cut_name else ""
+        return f"pretrained weights frozen, an adapter trained{where}"
     if trial.cut == 0:
         return "every block trained"
+    where = f"; trains {trial.cut_name}" if trial.cut_name and trial.cut != blocks else ""
     if blocks is None:
-        return f"first {trial.cut} blocks frozen"
+        return f"first {trial.cut} blocks frozen{where}"
     if trial.cut >= blocks:
         return f"all {blocks} blocks frozen, only a new head"
-    return f"{trial.cut} of {blocks} blocks frozen, top {blocks - trial.cut} trained"
+    return f"{trial.cut} of {blocks} blocks frozen, top {blocks - trial.cut} trained{where}"
 
 
 def efficient_front(points: Iterable[tuple[str, float, float]]) -> list[str]:
@@ -142,20 +157,12 @@ def _known_seconds(trial: Trial) -> float:
 def _difference(found: Score | None, base: Score | None) -> Gain | None:
     if found is None or base is None:
         return None
+    if found.metric in METRICS:
+        return Gain(float(METRICS[found.metric].gain(base.value, found.value)), None)
     return Gain(format.direction(found.metric) * (found.value - base.value), None)
 
 
-def _cut_detail(trial: Trial) -> str:
-    return "" if trial.cut is None else f" @ {trial.cut_name or trial.cut}"
-
-
-def _backbone_detail(trial: Trial) -> str:
-    return f" · {trial.backbone}"
-
-
-def _seed_detail(trial: Trial) -> str:
-    return f" · seed {trial.seed}"
-
-
-def _id_detail(trial: Trial) -> str:
-    return f" · {trial.id}"
+def _size_detail(trial: Trial) -> str:
+    adapter = adapter_of(trial) or {}
+    size = _SIZES.get(str(adapter.get("kind")))
+    return "" if size is None else f" ({size.format(adapter.get('rank'))})"

@@ -19,12 +19,19 @@ _NAMES = {
     "f1_macro": "F1, mean over classes",
     "f1_micro": "F1",
     "roc_auc": "ROC AUC",
+    "entity_f1": "entity F1",
+    "pearson": "correlation",
 }
 
 
 def is_share(metric: str) -> bool:
     """Whether a metric lies in 0…1 and reads naturally as percent; a user's own metric does not."""
     return metric in METRICS and METRICS[metric].share
+
+
+def is_relative(metric: str) -> bool:
+    """Whether gains are told as a share of the value before, as those of perplexity are."""
+    return metric in METRICS and METRICS[metric].relative
 
 
 def direction(metric: str) -> int:
@@ -41,7 +48,7 @@ def value(number: float, metric: str) -> str:
     """One metric value with its unit."""
     if not math.isfinite(number):
         return ABSENT
-    return f"{100 * number:.1f} %" if is_share(metric) else _signed(f"{number:.3g}")
+    return f"{100 * number:.1f} %" if is_share(metric) else _natural(number)
 
 
 def score(found: Score | None) -> str:
@@ -56,20 +63,25 @@ def interval(found: Score | None) -> str:
     if is_share(found.metric):
         return f"{100 * found.low:.1f}–{100 * found.high:.1f} %"
     joint = " to " if found.low < 0 else "–"
-    return _signed(f"{found.low:.3g}") + joint + _signed(f"{found.high:.3g}")
+    return _natural(found.low) + joint + _natural(found.high)
 
 
 def gain(number: float, metric: str) -> str:
-    """A difference of two scores: points (hundredths) for shares, else the metric's own unit."""
+    """How much better a score is: points (hundredths) for shares, per cent for perplexity, else the metric's unit."""
     if not math.isfinite(number):
         return ABSENT
-    text = f"{100 * number:+.1f}" if is_share(metric) else f"{number:+.2g}"
+    text = f"{100 * number:+.1f}" if is_share(metric) or is_relative(metric) else f"{number:+.2g}"
     return text.replace("-", _MINUS)
 
 
 def gain_unit(metric: str) -> str:
-    """What a gain counts: "points", or nothing for metrics in natural units."""
-    return "points" if is_share(metric) else ""
+    """What a gain counts: "points", "%", or nothing for metrics in natural units."""
+    return "points" if is_share(metric) else "%" if is_relative(metric) else ""
+
+
+def gain_words(number: float, metric: str) -> str:
+    """A gain with its unit, such as "+1.8 points"."""
+    return f"{gain(number, metric)} {gain_unit(metric)}".strip()
 
 
 def probability(number: float) -> str:
@@ -164,6 +176,11 @@ def _three_digits(number: float) -> str:
     if number >= 99.95:
         return f"{number:.0f}"
     return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+
+
+def _natural(number: float) -> str:
+    """A value in its own unit, to three digits; every digit in front of the decimal point."""
+    return count(round(number)) if abs(number) >= 1000 else _signed(f"{number:.3g}")
 
 
 def _signed(text: str) -> str:

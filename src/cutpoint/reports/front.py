@@ -211,5 +211,5 @@ def _front_boxes(axes: Axes, points: list[tuple[str, float, float]], front: list
 
 
 def _description(panel: Panel, trials: list[Trial]) -> str:
-    spoken = (f"{trial.regime} {format.score(trial.validation)}" for trial in trials)
+    spoken = (f"{trial.id} {format.score(trial.validation)}" for trial in trials)
     return f"Validation score against {panel.axis}, cheapest first: " + ", ".join(spoken)

@@ -38,7 +38,6 @@ class TrialRow:
     comparison: Comparison | None
     known: Cost
     is_reference: bool
-    only_head: bool
     ships: bool
 
 
@@ -92,6 +91,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "findings": _gravest_first(result.verdict.findings if result.verdict else ()),
         "trial_findings": _trial_findings(result),
         "stack": stack_of(result),
+        "any_adapter": any(facts.adapter_of(trial) for trial in result.trials),
         "any_unfinished": any(trial.status != "finished" for trial in facts.scored(result)),
         "only_front_named": len(facts.scored(result)) > MOST_NAMED,
         "any_below": bool(below_scale(result)),
@@ -104,6 +104,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "matrix": confusion.rows_of(matrix) if matrix and _fits(matrix.labels) else None,
         "pairs": confusion.confused_pairs(matrix) if matrix else [],
         "mistakes": _mistakes(result.mistakes),
+        "retained": [rows[trial.id] for trial in facts.scored(result) if trial.retention],
         "bars": _bars(result),
         "hidden_classes": max(0, len(_classes(result)) - _MOST_CLASSES),
         "splits": list(result.data.class_counts),
@@ -126,7 +127,6 @@ def _row(result: Result, trial: Trial, reference: Trial | None) -> TrialRow:
         gain=facts.gain_over(result, trial, reference),
         comparison=facts.comparison_of(result, trial),
         known=facts.known_cost(trial),
-        only_head=trial.cut is not None and trial.cut == facts.block_count(result, trial),
         is_reference=reference is not None and trial.id == reference.id,
         ships=trial.id == result.winner,
     )

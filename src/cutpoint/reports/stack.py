@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cutpoint.reports import format
-from cutpoint.reports.facts import winner_of
-from cutpoint.types import Result
+from cutpoint.reports.facts import adapter_of, winner_of
+from cutpoint.types import Modality, Result
 
 _MOST_NAMED = 30
+_FIRST: dict[Modality, str] = {"image": "photo", "text": "text", "features": "row of numbers"}
+"""What enters the network."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +64,34 @@ def stack_of(result: Result) -> Stack | None:
     )
     return Stack(
         boxes=boxes,
-        brackets=tuple(bracket for frozen in (False, True) if (bracket := _bracket(boxes, frozen))),
+        brackets=tuple(
+            bracket
+            for frozen in (False, True)
+            if (bracket := _bracket(boxes, frozen, adapted=adapter_of(winner) is not None))
+        ),
         head=_head(result),
-        first="photo" if result.data.modality == "image" else "row of numbers",
+        first=_FIRST[result.data.modality],
         height=start + len(rows) * pitch + 44,
         named=pitch >= 13 and len(rows) <= _MOST_NAMED,
     )
 
 
-def _bracket(boxes: tuple[Box, ...], frozen: bool) -> Bracket | None:
+def _bracket(boxes: tuple[Box, ...], frozen: bool, *, adapted: bool) -> Bracket | None:
     run = [box for box in boxes if box.frozen == frozen]
     if not run:
         return None
     what = format.plural(len(run), "block")
-    title = f"{what} frozen" if frozen else f"{what} trained"
-    detail = "used as pretrained" if frozen else "adapted to your data"
+    if adapted and not frozen:
+        title, detail = f"{what} with adapter", "only the adapter is trained"
+    else:
+        title = f"{what} frozen" if frozen else f"{what} trained"
+        detail = "used as pretrained" if frozen else "adapted to your data"
     return Bracket(title, detail, frozen, run[0].top, run[-1].top + run[-1].height)
 
 
 def _head(result: Result) -> str:
     if result.task.kind == "regression":
         return "new head: one value"
+    if result.task.kind == "tagging":
+        return f"new head: {format.plural(len(result.task.labels), 'tag')}"
     return f"new head: {format.plural(len(result.task.labels), 'class', 'classes')}"

@@ -20,6 +20,7 @@ from cutpoint.reports.facts import (
 from cutpoint.types import Result, Trial
 
 _WIDTH = 100
+_NAME_WIDTH = 24
 _STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
 
 
@@ -41,14 +42,17 @@ def result_text(result: Result) -> str:
 
 
 def _table(result: Result) -> Table:
+    labels = labels_of(result)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("trial", width=22, overflow="fold")
+    table.add_column("trial", width=min(_NAME_WIDTH, max(map(len, labels.values()))), overflow="fold")
     table.add_column(format.metric_name(result.task.metric) + " [95 % interval]", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("trained", justify="right", no_wrap=True)
     table.add_column("bytes", justify="right", no_wrap=True)
+    remembers = any(trial.retention for trial in result.trials)
+    if remembers:
+        table.add_column("elsewhere", justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
-    labels = labels_of(result)
     for trial in cheapest_first(result.trials):
         ships = trial.id == result.winner
         table.add_row(
@@ -57,6 +61,7 @@ def _table(result: Result) -> Table:
             Text(_seconds_words(trial)),
             Text(format.share(trial.cost.trainable_parameters, trial.cost.total_parameters)),
             Text(format.size(trial.cost.stored_bytes)),
+            *([Text(_retention_words(trial))] if remembers else []),
             Text(_verdict_words(result, trial)),
             style="bold green" if ships else "" if trial.status == "finished" else "dim",
         )
@@ -68,6 +73,13 @@ def _score_words(trial: Trial) -> str:
         return format.ABSENT
     interval = format.interval(trial.validation).removesuffix(" %")
     return f"{format.score(trial.validation)} [{interval}]"
+
+
+def _retention_words(trial: Trial) -> str:
+    """What the pretrained network's own ability gained or lost on the reference set."""
+    if trial.retention is None:
+        return format.ABSENT
+    return format.gain_words(trial.retention.change, trial.retention.metric)
 
 
 def _seconds_words(trial: Trial) -> str:
@@ -92,12 +104,13 @@ def _verdict_words(result: Result, trial: Trial) -> str:
         return ": ".join(filter(None, [STATUS_WORDS[trial.status], trial.reason]))
     comparison = comparison_of(result, trial)
     if comparison is None:
-        return trial.reason
-    amount = f"{format.gain(comparison.gain, result.task.metric)} {format.gain_unit(result.task.metric)}"
+        led = any(other.leader == trial.id for other in result.comparisons)
+        return trial.reason or ("led at first" if led else "")
+    amount = format.gain_words(comparison.gain, result.task.metric)
     outcome = {"replaces": "led for a while", "eliminated": STATUS_WORDS["eliminated"]}.get(
         comparison.decision, comparison.decision
     )
-    return f"{outcome}: {amount.strip()}, P(gain > 0) {format.probability(comparison.p_positive)}"
+    return f"{outcome}: {amount}, P(gain > 0) {format.probability(comparison.p_positive)}"
 
 
 def _closing_lines(result: Result) -> list[Text]:

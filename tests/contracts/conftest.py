@@ -1,7 +1,8 @@
-"""Tiny backbones and generated images that every regime can learn from in a moment."""
+"""Tiny backbones with images and texts that every regime can learn from in a moment."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny_texts
+
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.from_module import from_module
+from cutpoint.backbones.load import load_backbone
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.regimes import Regime
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.training.fit import Fit, FitData
-from cutpoint.types import Dataset, ImagePreprocessing, Task
+from cutpoint.types import Dataset, ImagePreprocessing, Modality, Readout, Task
 
 torch.set_num_threads(1)  # networks this small only wait for one another on several threads
 
@@ -91,7 +97,7 @@ _BLOCKS = {
 }
 
 
-def _backbone(kind: str) -> Backbone:
+def _vision(kind: str) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         module = TinyConvolutional() if kind == "convolutional" else TinyTransformer()
@@ -104,6 +110,13 @@ def _backbone(kind: str) -> Backbone:
     return from_module(module.eval(), preprocessing=preprocessing, blocks=_BLOCKS[kind], name=kind)
 
 
+def _text(kind: str, task: str, folder: Path) -> Backbone:
+    if kind == "language":
+        return load_backbone(tiny_texts.save_language_model(folder), readout="language")
+    readout: Readout = "words" if task == "tagging" else "pooled"
+    return load_backbone(tiny_texts.save_encoder(folder), readout=readout)
+
+
 def _images(labels: np.ndarray) -> list[np.ndarray]:
     """Noise, with a bright square that stands in another corner and colour for each class."""
     random = np.random.default_rng(3)
@@ -113,26 +126,34 @@ def _images(labels: np.ndarray) -> list[np.ndarray]:
     return list(images)
 
 
-def make_dataset(kind: str = "multiclass") -> Dataset:
-    """Sixty images of three classes, with the targets of another kind of task on demand."""
+def make_dataset(modality: Modality = "image", kind: str = "multiclass") -> Dataset:
+    """Sixty images or texts of three classes, with the targets of another kind of task on demand."""
     labels = np.arange(ROWS) % 3
-    tasks = {
+    inputs: list[Any]
+    tasks: dict[str, tuple[Task, np.ndarray]] = {
         "multiclass": (Task(kind="multiclass", labels=("a", "b", "c")), labels.astype(np.int64)),
         "multilabel": (
             Task(kind="multilabel", labels=("a", "b", "c")),
             np.eye(3, dtype=np.float32)[labels] + np.eye(3, dtype=np.float32)[(labels + 1) % 3],
         ),
         "regression": (Task(kind="regression", metric="r2"), (100.0 + 10 * labels).astype(np.float32)),
+        "language": (Task(kind="language", metric="perplexity"), np.zeros(ROWS, dtype=np.int64)),
     }
-    task, targets = tasks[kind]
+    if kind == "tagging":
+        inputs, targets = tiny_texts.tagged_sentences(ROWS)
+        task = Task(kind="tagging", labels=tiny_texts.TAGS, metric="entity_f1")
+    else:
+        task, targets = tasks[kind]
+        inputs = tiny_texts.sentences(ROWS) if kind == "language" else tiny_texts.texts_of_animals(labels)
+        inputs = _images(labels) if modality == "image" else inputs
     return Dataset(
         source="generated",
-        modality="image",
+        modality=modality,
         task=task,
-        inputs=_images(labels),
+        inputs=inputs,
         targets=targets,
         splits={"train": np.arange(ROWS)},
-        keys=tuple(f"key {row}" for row in range(ROWS)),
+        keys=tuple(f"{kind} {row}" for row in range(ROWS)),
         names=tuple(f"row {row}" for row in range(ROWS)),
     )
 
@@ -141,11 +162,14 @@ class Bench:
     """A tiny backbone with data, and fits on it."""
 
     def __init__(self, kind: str, folder: Path, task: str = "multiclass", limit: int = 1 << 30) -> None:
-        self.backbone = _backbone(kind)
-        dataset = make_dataset(task)
-        self.bank = FeatureBank(self.backbone, dataset, np.arange(ROWS), ActivationCache(folder, limit))
+        is_text = kind in ("encoder", "language")
+        task = "language" if kind == "language" else task
+        self.backbone = _text(kind, task, folder / "backbone") if is_text else _vision(kind)
+        dataset = make_dataset("text" if is_text else "image", task)
+        self.cache = ActivationCache(folder / "cache", limit)
+        self.bank = FeatureBank(self.backbone, dataset, np.arange(ROWS), self.cache)
         self.data = FitData(
-            self.bank, dataset.targets, dataset.task, np.arange(TRAIN), np.arange(TRAIN, ROWS)
+            self.bank, self.bank.targets, dataset.task, np.arange(TRAIN), np.arange(TRAIN, ROWS)
         )
 
     @property
@@ -160,6 +184,8 @@ class Bench:
         recipe = resolve_recipe(regime, self.backbone, cut=CUT, rows=TRAIN, task=self.data.task)
         if recipe.rate_candidates:
             recipe = recipe.with_rate(rate)
+        if recipe.rank_is_open:
+            recipe = recipe.with_rank(4)
         if epochs is None:
             return recipe
         return recipe.with_epochs([epochs if s.phase.solver == "gradient" else 0 for s in recipe.stages])

@@ -1,8 +1,7 @@
-"""What must hold for every regime of the table on every kind of backbone."""
+"""What must hold for every regime of the table on every kind of backbone that takes it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,47 @@ import pytest
 import torch
 from torch import Tensor
 
+from cutpoint.adapters.inject import is_adapter_parameter
+from cutpoint.artifacts import load_model, save_model
+from cutpoint.artifacts.merged import merge_model
+from cutpoint.backbones.order import block_parameters
+from cutpoint.model import Model
 from cutpoint.regimes import Regime, named_regimes
 from cutpoint.regimes.groups import parameter_groups
+from cutpoint.regimes.injection import why_not_here
 from cutpoint.regimes.partition import apply_partition
 from cutpoint.training.fit import Fit
 
-REGIMES = pytest.mark.parametrize("regime", named_regimes(), ids=lambda regime: regime.name)
-KINDS = pytest.mark.parametrize("kind", ["convolutional", "transformer"])
+NOT_FOR = {
+    "convolutional": {"unchanged", "qlora", "bottleneck", "prefix", "prompt"},
+    "transformer": {"unchanged", "prefix", "prompt"},
+    "encoder": {"unchanged"},
+    "language": {"linear-probe", "mlp-head", "preset-mlp-head", "setfit"},
+}
+"""Kind of backbone → the regimes that it does not take."""
+KINDS = pytest.mark.parametrize("kind", list(NOT_FOR))
+PAIRS = [
+    (kind, regime) for kind, out in NOT_FOR.items() for regime in named_regimes() if regime.name not in out
+]
+
+
+def pairs(*, adapted: bool = False, trained: bool = False) -> pytest.MarkDecorator:
+    """Every pair of a kind of backbone and a regime for it; those with adapters alone, or with training alone."""
+    chosen = [
+        (kind, regime)
+        for kind, regime in PAIRS
+        if (regime.adapter is not None or not adapted) and not (trained and is_unchanged(regime))
+    ]
+    names = [f"{kind}-{regime.name}" for kind, regime in chosen]
+    return pytest.mark.parametrize(("kind", "regime"), chosen, ids=names)
+
+
+def is_unchanged(regime: Regime) -> bool:
+    return all(phase.solver == "none" for phase in regime.phases)
+
+
 Benches = Callable[..., Any]
+Straight = Callable[[Regime, str], Fit]
 
 
 def run(fit: Fit) -> Fit:
@@ -42,8 +74,29 @@ def without_seconds(fit: Fit) -> list[dict[str, Any]]:
     return [{**record.model_dump(), "seconds": 0} for record in fit.records]
 
 
+def training_loss(fit: Fit) -> float:
+    """Mean negative log-likelihood of the training rows, or of their tokens, in nats."""
+    data = fit.data
+    scores = fit.predict(data.train)
+    if data.task.kind == "language":
+        return float(scores[:, 0].sum() / scores[:, 1].sum())
+    return float(-np.log(scores[np.arange(len(data.train)), data.targets[data.train]]).mean())
+
+
+def model_of(fit: Fit) -> Model:
+    regime = fit.recipe.regime
+    return Model(
+        fit.data.bank.backbone,
+        fit.network,
+        fit.data.task,
+        regime.name,
+        fit.reached_cut,
+        adapter=regime.adapter,
+    )
+
+
 @pytest.fixture(scope="module")
-def straight(benches: Benches) -> Callable[[Regime, str], Fit]:
+def straight(benches: Benches) -> Straight:
     """The finished fit of a regime, made once."""
     made: dict[tuple[str, str], Fit] = {}
 
@@ -56,22 +109,27 @@ def straight(benches: Benches) -> Callable[[Regime, str], Fit]:
     return fit
 
 
-@REGIMES
 @KINDS
+def test_what_a_backbone_does_not_take_is_refused_with_a_reason(kind: str, benches: Benches) -> None:
+    bench = benches(kind)
+    reasons = {
+        regime.name: why_not_here(regime, bench.backbone, bench.data.task) for regime in named_regimes()
+    }
+    assert {name for name, reason in reasons.items() if reason} == NOT_FOR[kind]
+
+
+@pairs(trained=True)
 def test_loss_falls(regime: Regime, kind: str, benches: Benches) -> None:
     bench = benches(kind)
     starts_solved = regime.phases[0].solver == "exact"  # near the optimum of the head: small steps from there
     fit = bench.fit(regime, epochs=8, rate=1e-3 if starts_solved else 3e-3)
-    data, chance = fit.data, math.log(3)
-    before = np.log(fit.predict(data.train)[np.arange(len(data.train)), data.targets[data.train]])
+    before = training_loss(fit)
     run(fit)
-    after = np.log(fit.predict(data.train)[np.arange(len(data.train)), data.targets[data.train]])
-    assert -after.mean() < -before.mean()
-    assert fit.state.best_epoch >= 0 and fit.state.best < 1.2 * chance
+    assert training_loss(fit) < before
+    assert fit.state.best_epoch >= 0 and np.isfinite(fit.state.best)
 
 
-@REGIMES
-@KINDS
+@pairs()
 def test_frozen_parameters_and_buffers_stay_bit_identical(
     regime: Regime, kind: str, benches: Benches
 ) -> None:
@@ -79,24 +137,31 @@ def test_frozen_parameters_and_buffers_stay_bit_identical(
     if regime.init == "random":
         pytest.skip("nothing is frozen")
     pretrained = {name: value.clone() for name, value in bench.backbone.module.state_dict().items()}
-    fit = run(bench.fit(regime, data=bench.unjudged))
-    lowest = min(stage.frozen_blocks for stage in fit.recipe.stages)
-    trains_batchnorm = any(stage.phase.batchnorm != "inference" for stage in fit.recipe.stages)
-    below = tuple(f"{block.name}." for block in bench.backbone.blocks[:lowest])
+    fit = bench.fit(regime, data=bench.unjudged)
+    before = {name: value.clone() for name, value in fit.network.backbone.state_dict().items()}
+    if regime.adapter is None or regime.adapter.base == "full":
+        own = {name: value for name, value in before.items() if not is_adapter_parameter(name)}
+        assert_same({name.replace(".base_layer", ""): value for name, value in own.items()}, pretrained)
+    run(fit)
     now = fit.network.backbone.state_dict()
-    moved = {name for name in now if not torch.equal(now[name], pretrained[name])}
-    parameters = {name for name, _ in fit.network.backbone.named_parameters()}
-    assert not {name for name in moved if name.startswith(below)}
-    assert trains_batchnorm or moved <= parameters
-    above = {name for name in parameters if not name.startswith(below)} - {"token"}
-    assert moved & parameters >= (set() if regime.is_head_only else above)
-    assert all(
-        torch.equal(value, pretrained[name]) for name, value in bench.backbone.module.state_dict().items()
-    )
+    assert now.keys() == before.keys()
+    moved = {name for name in now if not torch.equal(now[name], before[name])}
+    module, lowest = fit.network.backbone, min((s.frozen_blocks for s in fit.recipe.stages), default=99)
+    parameters = {name for name, _ in module.named_parameters()}
+    if regime.adapter is not None:
+        assert moved == {name for name in parameters if is_adapter_parameter(name)}
+    else:
+        blocks = bench.backbone.blocks
+        above = {name for block in blocks[lowest:] for name in block_parameters(module, block)}
+        below = {name for block in blocks[:lowest] for name in block_parameters(module, block)}
+        trains_batchnorm = any(stage.phase.batchnorm != "inference" for stage in fit.recipe.stages)
+        assert not below & moved
+        assert trains_batchnorm or moved <= parameters
+        assert regime.is_head_only or moved & parameters >= above
+    assert_same(dict(bench.backbone.module.state_dict()), pretrained)
 
 
-@REGIMES
-@KINDS
+@pairs(trained=True)
 def test_each_trainable_parameter_is_in_exactly_one_group(
     regime: Regime, kind: str, benches: Benches
 ) -> None:
@@ -114,10 +179,9 @@ def test_each_trainable_parameter_is_in_exactly_one_group(
             assert all(names[name] is parameter for name, parameter in pairs)
 
 
-@REGIMES
-@KINDS
+@pairs(trained=True)
 def test_killed_and_resumed_is_the_straight_run(
-    regime: Regime, kind: str, benches: Benches, straight: Callable[[Regime, str], Fit], tmp_path: Path
+    regime: Regime, kind: str, benches: Benches, straight: Straight, tmp_path: Path
 ) -> None:
     expected = straight(regime, kind)
     events = expected.state.steps_done + len(expected.records)
@@ -135,25 +199,119 @@ def test_killed_and_resumed_is_the_straight_run(
     assert without_seconds(resumed) == without_seconds(expected)
 
 
-@REGIMES
-@KINDS
-def test_cached_is_uncached(
-    regime: Regime, kind: str, benches: Benches, straight: Callable[[Regime, str], Fit]
-) -> None:
+@pairs()
+def test_cached_is_uncached(regime: Regime, kind: str, benches: Benches, straight: Straight) -> None:
+    """Images bit for bit. Texts are cached in batches of another length than they are trained in, and products of
+    other sizes differ in the last bit."""
+    expected = straight(regime, kind)
     uncached = run(benches(kind, limit=0).fit(regime))
     assert not list(uncached.data.bank.cache.folder.glob("*.npy"))
-    assert_same(weights(uncached), weights(straight(regime, kind)))
+    if kind in ("convolutional", "transformer"):
+        assert_same(weights(uncached), weights(expected))
+        return
+    everything = np.arange(len(uncached.data.bank.rows))
+    np.testing.assert_allclose(
+        uncached.predict(everything), expected.predict(everything), rtol=1e-5, atol=1e-5
+    )
 
 
-@REGIMES
+@pytest.mark.parametrize("regime", named_regimes(), ids=lambda regime: regime.name)
 def test_same_seed_same_result_and_another_seed_another(
-    regime: Regime, benches: Benches, straight: Callable[[Regime, str], Fit]
+    regime: Regime, benches: Benches, straight: Straight
 ) -> None:
-    bench, expected = benches(), straight(regime, "convolutional")
+    kind = next(kind for kind, other in PAIRS if other is regime)
+    bench, expected = benches(kind), straight(regime, kind)
     assert_same(weights(run(bench.fit(regime))), weights(expected))
     if not regime.is_exact:
         other = weights(run(bench.fit(regime, data=bench.unjudged, seed=1)))
         same = weights(run(bench.fit(regime, data=bench.unjudged)))
-        assert not torch.equal(list(other.values())[-1], list(same.values())[-1]) or any(
-            not torch.equal(other[name], same[name]) for name in same
-        )
+        assert any(not torch.equal(other[name], same[name]) for name in same)
+
+
+@pairs()
+def test_saved_and_loaded_model_predicts_the_same(
+    regime: Regime, kind: str, straight: Straight, tmp_path: Path
+) -> None:
+    """Backbones of texts lie in a folder, and are found there again."""
+    model = model_of(straight(regime, kind))
+    inputs = list(model_inputs(straight(regime, kind)))
+    save_model(model, tmp_path / "model")
+    given = None if kind in ("encoder", "language") else model.backbone
+    loaded = load_model(tmp_path / "model", backbone=given)
+    assert np.array_equal(loaded.predict_scores(inputs), model.predict_scores(inputs))
+    changed = {
+        name for name, value in loaded.backbone.module.state_dict().items() if not torch.isfinite(value).all()
+    }
+    assert not changed
+
+
+def model_inputs(fit: Fit) -> list[Any]:
+    return [fit.data.bank.dataset.inputs[row] for row in range(8)]
+
+
+# ---------------------------------------------------------------------------------------------------- adapters
+
+
+@pairs(adapted=True)
+def test_adapters_start_as_the_identity(regime: Regime, kind: str, benches: Benches) -> None:
+    assert regime.adapter is not None
+    if regime.adapter.base != "full" or regime.adapter.kind in ("prefix", "prompt"):
+        pytest.skip("virtual tokens and a base in 4 bits change what the network puts out from the start")
+    bench = benches(kind)
+    fit = bench.fit(regime)
+    assert fit.network.backbone is not bench.backbone.module
+    noise = bench.backbone.inputs.noise(4)
+    with torch.no_grad():
+        expected = bench.backbone.module.eval()(noise)
+        torch.testing.assert_close(fit.network.backbone.eval()(noise), expected, rtol=1e-6, atol=1e-6)
+
+
+@pairs(adapted=True)
+def test_merged_is_unmerged(regime: Regime, kind: str, straight: Straight, tmp_path: Path) -> None:
+    assert regime.adapter is not None
+    if regime.adapter.kind not in ("lora", "dora", "ia3") or regime.adapter.base != "full":
+        pytest.skip("it cannot be merged, or not without loss")
+    fit = straight(regime, kind)
+    model, inputs = model_of(fit), model_inputs(fit)
+    merged = merge_model(model)
+    expected = model.predict_scores(inputs)
+    np.testing.assert_allclose(merged.predict_scores(inputs), expected, rtol=1e-5, atol=1e-5)
+    assert merged.adapter is None
+    save_model(merged, tmp_path / "model")
+    loaded = load_model(tmp_path / "model", backbone=model.backbone)
+    np.testing.assert_allclose(loaded.predict_scores(inputs), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "regime"),
+    [
+        (kind, regime)
+        for kind, regime in PAIRS
+        if kind in ("encoder", "language")
+        and regime.adapter is not None
+        and regime.adapter.kind != "bottleneck"
+        and regime.adapter.base == "full"
+    ],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_peft_loads_the_adapter_on_the_bare_network(
+    regime: Regime, kind: str, straight: Straight, tmp_path: Path
+) -> None:
+    """As someone without this package would: the network from transformers, the adapter from the model folder."""
+    from peft import PeftModel
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    fit = straight(regime, kind)
+    model, text = model_of(fit), fit.data.bank.dataset.inputs[0]
+    save_model(model, tmp_path / "model")
+    bare = AutoModelForCausalLM if kind == "language" else AutoModel
+    place = model.backbone.reference.path
+    network = PeftModel.from_pretrained(bare.from_pretrained(place), tmp_path / "model" / "adapter").eval()
+    prepared = torch.from_numpy(model.backbone.inputs.prepare(text)).long()
+    with torch.no_grad():
+        output = network(input_ids=prepared[None, 0], attention_mask=torch.ones_like(prepared[None, 0]))
+        own = model.network.backbone(model.backbone.inputs.collate([prepared.numpy()]))
+    states = output.logits if kind == "language" else output.last_hidden_state
+    states = states[:, -prepared.shape[1] :]  # prompt tuning puts out states of its virtual tokens, too
+    expected = states if kind == "language" else states.mean(1)
+    torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-5)

@@ -23,16 +23,20 @@ CALIBRATION = Calibration(
     trainable=tuple(100 * (BLOCKS - block) for block in range(BLOCKS + 1)),
     parameters=100 * BLOCKS,
     buffers=0,
+    activation_bytes=0,
+    available_bytes=1 << 33,
 )
 
 
 def predicted(phase: Phase) -> Cost:
-    recipe = resolve_recipe(Regime(name="x", phases=(phase,)), BACKBONE, cut=None, rows=80)
+    task = Task(kind="binary", labels=("a", "b"))
+    recipe = resolve_recipe(Regime(name="x", phases=(phase,)), BACKBONE, cut=None, rows=80, task=task)
     return predict_cost(
         recipe,
         CALIBRATION,
         width=BACKBONE.width,
-        task=Task(kind="binary", labels=("a", "b")),
+        trainable=CALIBRATION.trainable[recipe.cut],
+        task=task,
         rows=80,
         judged=20,
         fits=1,

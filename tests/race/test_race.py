@@ -143,15 +143,16 @@ def test_interruption_in_the_middle_of_a_step_goes_on_to_the_same_result(
 ) -> None:
     from cutpoint.training.stepper import Stepper
 
-    descend, steps = Stepper._descend, [0]
+    whole, steps = Stepper.step, [0]
 
-    def interrupted(self: Stepper, loss: Any) -> None:
-        descend(self, loss)
+    def interrupted(self: Stepper, *arguments: Any, **facts: Any) -> float:
+        loss = whole(self, *arguments, **facts)
         steps[0] += 1
         if steps[0] == 9:  # the weights have moved, the step is not counted
             raise KeyboardInterrupt
+        return loss
 
-    monkeypatch.setattr(Stepper, "_descend", interrupted)
+    monkeypatch.setattr(Stepper, "step", interrupted)
     assert race(stripes, tmp_path / "out", run[1] / "cache").status == "interrupted"
     monkeypatch.undo()
     assert comparable(race(stripes, tmp_path / "out", run[1] / "cache")) == comparable(run[0])

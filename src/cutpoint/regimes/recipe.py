@@ -95,7 +95,7 @@ def resolve_recipe(
         cut: Where phases that say "cut" cut: frozen blocks, a block's name, or a pattern. May be None if no
             phase says so. Adapters are injected above it, where it is given.
         rows: Training rows of one fit.
-        task: What is predicted. Language models bring their head, and phases that would solve one fall away.
+        task: What is predicted. Language models bring their head, and phases that would train one fall away.
 
     Raises:
         RegimeError: A phase needs a cut and none is given.
@@ -105,7 +105,7 @@ def resolve_recipe(
         regime = regime.model_copy(update={"objective": objective})
     stages: list[Stage] = []
     for phase in regime.phases:
-        if not (task.kind == "language" and phase.solver == "exact"):
+        if not (task.kind == "language" and phase.train == "head" and phase.solver != "none"):
             stages.extend(_stages(regime, phase, backbone, cut, rows))
     candidates: tuple[float, ...] = ()
     if any(stage.phase.rate == "auto" and stage.phase.solver == "gradient" for stage in stages):

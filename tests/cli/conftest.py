@@ -1,7 +1,9 @@
-"""A tiny folder of images, and the command line run in this process."""
+"""A tiny folder of images, tiny models of texts, and the command line run in this process."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))  # tiny_texts.py stands beside those tests
+
+import tiny_texts
 
 
 @dataclass(frozen=True)
@@ -72,3 +78,70 @@ def trained(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cache=out.parent / "cache",
     )
     return out
+
+
+_LORA = """
+adapter: {kind: lora, rank: 2}
+phases: [{train: adapter, epochs: 1, rate: 1.0e-2}]
+"""
+
+
+def _fit(folder: Path, data: Path, backbone: Path, regime: str | Path) -> Path:
+    from cutpoint import api
+
+    out = folder / "run"
+    api.fit(data, backbones=str(backbone), regimes=str(regime), budget=60, out=out, cache=folder / "cache")
+    return out
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny encoder on disk."""
+    return tiny_texts.save_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def storyteller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny language model on disk."""
+    return tiny_texts.save_language_model(tmp_path_factory.mktemp("language"))
+
+
+@pytest.fixture(scope="session")
+def animals(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of LoRA on texts about three animals."""
+    folder = tmp_path_factory.mktemp("animals")
+    labels = np.arange(48) % 3
+    texts = tiny_texts.texts_of_animals(labels)
+    rows = [f"{text},{tiny_texts.ANIMALS[label]}" for text, label in zip(texts, labels, strict=True)]
+    (folder / "texts.csv").write_text("\n".join(["text,label", *rows]))
+    (folder / "quick-lora.yaml").write_text(_LORA)
+    return _fit(folder, folder / "texts.csv", encoder, folder / "quick-lora.yaml")
+
+
+@pytest.fixture(scope="session")
+def tagger(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a probe on words with tags."""
+    folder = tmp_path_factory.mktemp("tagger")
+    sentences, targets = tiny_texts.tagged_sentences(40)
+    tags = [[tiny_texts.TAGS[tag] for tag in row if tag >= 0] for row in targets]
+    rows = [json.dumps({"tokens": words, "tags": own}) for words, own in zip(sentences, tags, strict=True)]
+    (folder / "words.jsonl").write_text("\n".join(rows))
+    return _fit(folder, folder / "words.jsonl", encoder, "linear-probe")
+
+
+@pytest.fixture(scope="session")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty short chats."""
+    file = tmp_path_factory.mktemp("chats") / "chats.jsonl"
+    rows = [
+        [{"role": "user", "content": text[: len(text) // 2]}, {"role": "assistant", "content": text}]
+        for text in tiny_texts.sentences(20)
+    ]
+    file.write_text("\n".join(json.dumps({"messages": row}) for row in rows))
+    return file
+
+
+@pytest.fixture(scope="session")
+def writer(storyteller: Path, chats: Path) -> Path:
+    """A finished run of a language model as it came."""
+    return _fit(chats.parent, chats, storyteller, "unchanged")

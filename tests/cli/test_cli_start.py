@@ -94,10 +94,10 @@ def test_list_regimes() -> None:
     lines = ended.stdout.splitlines()
     assert max(map(len, lines)) <= 100
     assert any(line.startswith("full-strong-augmentation ") for line in lines)
-    assert any(line.startswith("linear-probe *") for line in lines)
+    assert any(line.split()[:2] == ["linear-probe", "itf"] for line in lines)
     ended = _without("list", "regimes", "--json")
     rows = {row["name"]: row for row in json.loads(ended.stdout)}
-    assert rows["partial"]["auto"] and not rows["preset-vision"]["auto"]
+    assert rows["partial"]["auto"] == ["image", "text", "language"] and rows["preset-vision"]["auto"] == []
     assert [phase["train"] for phase in rows["full"]["phases"]] == ["head", "all"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import typer
 from rich.table import Table
@@ -22,38 +22,54 @@ application = typer.Typer(help="Show what Cutpoint knows: backbones or regimes."
 @application.command()
 def regimes(as_json: options.Json = False) -> None:
     """Show every named regime with what the field says of it."""
-    from cutpoint.regimes import named_regimes, resolve_regimes
+    from cutpoint.regimes import named_regimes
 
-    automatic = {regime.name for regime in resolve_regimes("auto")}
+    audiences = _audiences()
     if as_json:
         rows = [
-            {**regime.model_dump(mode="json"), "auto": regime.name in automatic} for regime in named_regimes()
+            {**regime.model_dump(mode="json"), "auto": audiences.get(regime.name, [])}
+            for regime in named_regimes()
         ]
         write(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     table = _table()
     table.add_column("regime", no_wrap=True)
-    for heading, width in (("data", 13), ("time", 8), ("accuracy", 9), ("risk", 11), ("stored", 10)):
+    headings = (("auto", 4), ("data", 13), ("time", 8), ("accuracy", 9), ("risk", 11), ("stored", 8))
+    for heading, width in headings:
         table.add_column(heading, width=width, overflow="fold")
     table.add_column("best for", overflow="fold")
     for regime in named_regimes():
         told = regime.attributes
-        name = Text(f"{regime.name}{' *' if regime.name in automatic else ''}", style="bold")
-        cells = (told.data, told.time, told.accuracy, told.risk, told.stored, told.best_for)
-        table.add_row(name, *(Text(cell) for cell in cells))
+        raced = "".join(audience[0] for audience in audiences.get(regime.name, []))
+        cells = (raced, told.data, told.time, told.accuracy, told.risk, told.stored, told.best_for)
+        table.add_row(Text(regime.name, style="bold"), *(Text(cell) for cell in cells))
     console = results()
     console.print(table)
     console.print(
-        "* raced unless --regime says otherwise. Data, time, accuracy and risk are the field's common"
+        "Auto: raced where no regime is named, on images (i), texts (t), with language models (l) or on"
     )
-    console.print("account, not measurements; `cutpoint fit` measures. --json shows every phase and option.")
+    console.print(
+        "plain features (f). Data, time, accuracy and risk are the field's common account, not measured;"
+    )
+    console.print("`cutpoint fit` measures. --json shows every phase and option.")
+
+
+def _audiences() -> dict[str, list[str]]:
+    """Regime → the data for which it races where no regime is named."""
+    from cutpoint.regimes import Audience, resolve_regimes
+
+    found: dict[str, list[str]] = {}
+    for audience in get_args(Audience):
+        for regime in resolve_regimes("auto", audience):
+            found.setdefault(regime.name, []).append(audience)
+    return found
 
 
 @application.command()
 def backbones(as_json: options.Json = False) -> None:
     """Show the backbones that the advisor knows, and whether each can be had now.
 
-    Any other timm model, Hugging Face image model or local folder can be named too.
+    Any other timm model, Hugging Face model of images or texts, or local folder can be named too.
     """
     from cutpoint.backbones.table import known_backbones
 

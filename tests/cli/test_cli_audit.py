@@ -1,0 +1,71 @@
+"""`cutpoint audit`: what is understood, what is cut off, what is trained."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cutpoint.cli import audit
+
+
+def test_it_says_what_was_understood_and_set_aside(
+    cutpoint, animals: Path, encoder: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "texts.csv"
+    data.write_text((animals.parent / "texts.csv").read_text() + "\n ,cat")
+    ended = cutpoint("audit", data, "--backbone", encoder, "--max-length", "8")
+    assert ended.code == 0, ended.err
+    for words in ("text data, multiclass, 3 classes", "labels in “label”", "Set aside: row 49: empty text"):
+        assert words in ended.out
+    assert "cut off at 8 tokens: " in ended.out and "the longest has 11" in ended.out
+    facts = json.loads(cutpoint("audit", data, "--backbone", encoder, "--max-length", "8", "--json").out)
+    assert facts["texts"]["max_length"] == 8 and 0 < facts["texts"]["truncated"] < 48
+    assert facts["data"]["quarantined"] == [{"name": "row 49", "reason": "empty text"}]
+    assert "texts" not in json.loads(cutpoint("audit", data, "--json").out)
+
+
+def test_images_are_audited_too(cutpoint, bars: Path) -> None:
+    ended = cutpoint("audit", bars)
+    assert ended.code == 0 and "image data, binary, 2 classes" in ended.out
+
+
+def test_trained_tokens_stand_in_brackets(cutpoint, chats: Path, storyteller: Path) -> None:
+    ended = cutpoint("audit", chats, "--backbone", storyteller, "--show-mask", "--rows", "2")
+    assert ended.code == 0, ended.err
+    first = json.loads(chats.read_text().splitlines()[0])["messages"][1]["content"]
+    assert "row 1: " in ended.out and "row 3: " not in ended.out
+    assert f"⟦ {first}[SEP]⟧" in ended.out  # the end of the text is trained too
+    shown = json.loads(cutpoint("audit", chats, "--backbone", storyteller, "--show-mask", "--json").out)
+    assert len(shown["masks"]) == 3
+    trained = sum(is_trained for _, is_trained in shown["masks"][0])
+    assert f"row 1: {trained} of {len(shown['masks'][0])} tokens are trained" in ended.out
+    assert 0 < shown["mask"]["trained"] < shown["mask"]["tokens"] and shown["mask"]["rows_without"] == 0
+
+
+def test_nothing_to_train_is_an_error(cutpoint, storyteller: Path, tmp_path: Path) -> None:
+    row = [{"role": "user", "content": "the cat on a dog " * 5}, {"role": "assistant", "content": "run home"}]
+    data = tmp_path / "long.jsonl"
+    data.write_text("\n".join([json.dumps({"messages": row})] * 8))
+    ended = cutpoint("audit", data, "--backbone", storyteller, "--max-length", "16")
+    assert ended.code == 2 and "is trained" in ended.err and "behind token 16" in ended.err
+    assert "--max-length" in ended.err
+
+
+def test_a_mask_needs_a_language_model(cutpoint, animals: Path, chats: Path) -> None:
+    ended = cutpoint("audit", animals.parent / "texts.csv", "--show-mask")
+    assert ended.code == 2 and "multiclass" in ended.err
+    ended = cutpoint("audit", chats, "--show-mask")
+    assert ended.code == 2 and "--backbone" in ended.err
+
+
+@pytest.mark.parametrize(("term", "marked"), [("xterm-256color", "\x1b[7mcat\x1b[0m"), ("dumb", "⟦cat⟧")])
+def test_a_terminal_shows_them_reversed(term: str, marked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, highlight=False)
+    audit._show_mask("row 1", [("a ", False), ("c", True), ("at", True)], console)
+    assert marked in file.getvalue()

@@ -36,7 +36,7 @@ def regimes(as_json: options.Json = False) -> None:
     table.add_column("regime", no_wrap=True)
     headings = (("auto", 4), ("data", 13), ("time", 8), ("accuracy", 9), ("risk", 11), ("stored", 8))
     for heading, width in headings:
-        table.add_column(heading, width=width, overflow="fold")
+        table.add_column(heading, max_width=width, overflow="fold")
     table.add_column("best for", overflow="fold")
     for regime in named_regimes():
         told = regime.attributes

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+_TEXT = ('"some text"', '["some text"]')
+_EXAMPLES = {
+    "image": ("image.jpg", '["image.jpg"]'),
+    "text": _TEXT,
+    "tfidf": _TEXT,
+    "vector": ("rows.csv", "rows"),
+}
+"""Kind of preprocessing → an input on the command line and in Python."""
+
+_UNLABELLED = {"regression": "values", "language": "the next token"}
+
 
 def model_card(facts: dict[str, Any], size: int) -> str:
     """Markdown from the content of cutpoint.json and the size of the weights in bytes."""
     task, backbone, description = facts["task"], facts["backbone"], facts["description"]
+    shell, python = _EXAMPLES.get(facts["preprocessing"]["kind"], _EXAMPLES["image"])
     lines = [
         f"# {description.get('name', 'A Cutpoint model')}",
         "",
@@ -17,14 +29,14 @@ def model_card(facts: dict[str, Any], size: int) -> str:
         "## Use",
         "",
         "```bash",
-        "cutpoint predict FOLDER image.jpg",
+        f"cutpoint predict FOLDER {shell}",
         "```",
         "",
         "```python",
         "import cutpoint as cp",
         "",
         'model = cp.load("FOLDER")',
-        'model.predict(["image.jpg"])',
+        f"model.predict({python})",
         "```",
         "",
         "## Facts",
@@ -32,7 +44,7 @@ def model_card(facts: dict[str, Any], size: int) -> str:
     ]
     rows = [(key, value) for key, value in description.items() if key != "name"]
     rows += [
-        ("Labels", ", ".join(task["labels"]) or "values"),
+        ("Labels", ", ".join(task["labels"]) or _UNLABELLED[task["kind"]]),
         ("Backbone digest", backbone["digest"]),
         ("Backbone licence", facts["provenance"]["licence"] or "not stated"),
         ("Backbone trained on", facts["provenance"]["trained_on"] or "not stated"),

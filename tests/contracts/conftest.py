@@ -162,8 +162,8 @@ class Bench:
     """A tiny backbone with data, and fits on it."""
 
     def __init__(self, kind: str, folder: Path, task: str = "multiclass", limit: int = 1 << 30) -> None:
-        is_text = kind in ("encoder", "language")
-        task = "language" if kind == "language" else task
+        is_text = kind in ("encoder", "tagger", "language")
+        task = {"tagger": "tagging", "language": "language"}.get(kind, task)
         self.backbone = _text(kind, task, folder / "backbone") if is_text else _vision(kind)
         dataset = make_dataset("text" if is_text else "image", task)
         self.cache = ActivationCache(folder / "cache", limit)

@@ -58,6 +58,10 @@ def test_users_file(tmp_path: Path) -> None:
         ("phases:\n- {train: adapter}\n", 'train "adapter"'),
         ("adapter: {kind: lora}\nphases:\n- {train: all}\n", 'train "adapter"'),
         ("adapter: {kind: ia3, rank: 4}\nphases:\n- {train: adapter}\n", "does not read 'rank'"),
+        (
+            "adapter: {kind: lora}\nphases:\n- {train: adapter}\nobjective: {l2_sp: 0.1}\n",
+            "not pretrained",
+        ),
         ("phases:\n- {train: all, micro_batch: 4, batchnorm: train}\n", "statistics of parts"),
         ("phases:\n- {train: all, micro_batch: 4, loss: contrastive}\n", "all pairs"),
         ("- 1\n", "does not hold keys"),

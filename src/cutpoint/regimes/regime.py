@@ -144,6 +144,14 @@ class Regime(Record):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_a_starting_point(self) -> Self:
+        if self.objective.l2_sp and self.adapter is not None:
+            raise ValueError(
+                "l2_sp pulls toward pretrained weights, and those of an adapter are not pretrained"
+            )
+        return self
+
     @property
     def needs_cut(self) -> bool:
         """Whether a cut has to be supplied by the user or proposed by the every-layer probe."""

@@ -80,7 +80,7 @@ class FitState:
     seconds: float = 0.0
     """Time spent on the steps of this epoch; decides nothing."""
     micro_batch: int | None = None
-    """Examples that pass at once since the memory did not suffice for more; None: as the recipe says."""
+    """Of this stage, examples that pass at once since the memory did not suffice for more; None: as the recipe says."""
     strength: float | None = None
     """Inverse penalty of the exact head, where one was solved."""
     diverged: bool = False
@@ -99,6 +99,7 @@ class FitState:
         self.untouched_blocks = min(self.untouched_blocks, frozen_blocks)
         self.stale = self.rising = 0
         self.last_loss = math.inf
+        self.micro_batch = None
 
     def count_step(self, loss: float, examples: int, seconds: float) -> None:
         """Add one optimizer step."""

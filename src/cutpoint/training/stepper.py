@@ -107,11 +107,17 @@ class Stepper:
                 return self._sum_of_parts(source, inputs, targets)
             except RuntimeError as error:
                 size = min(self.micro_batch or len(targets), len(targets))
-                if not is_out_of_memory(error) or size == 1 or self.stage.phase.batchnorm != "inference":
+                if not is_out_of_memory(error) or size == 1 or not self._can_be_split:
                     raise
                 self.micro_batch = size // 2
             self.optimizer.zero_grad(set_to_none=True)
             free_memory()
+
+    @property
+    def _can_be_split(self) -> bool:
+        """Whether parts of a batch add up to it: not where its statistics count, or all of its pairs."""
+        phase = self.stage.phase
+        return phase.batchnorm == "inference" and phase.loss == "supervised"
 
     def _sum_of_parts(self, source: Source, inputs: Batch, targets: Tensor) -> float:
         size = self.micro_batch or len(targets)

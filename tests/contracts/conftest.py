@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import tiny_texts
-
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.from_module import from_module
 from cutpoint.backbones.load import load_backbone

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cutpoint.errors import TrainingError
 from cutpoint.heads.exact import fit_exact
 from cutpoint.objectives import SupervisedLoss
 from cutpoint.regimes import Objective, Phase, Regime, resolve_regimes
@@ -238,6 +239,27 @@ def test_damaged_checkpoint_is_no_checkpoint(benches: Benches, tmp_path: Any) ->
     content = (tmp_path / "fit").read_bytes()
     (tmp_path / "fit").write_bytes(content[: len(content) // 2])
     assert not benches().fit(resolve_regimes("mlp-head")[0]).load(tmp_path / "fit")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "planted"),
+    [
+        ("convolutional", "partial", "stage1.1.running_mean"),
+        ("encoder", "partial", "encoder.layer.0.output.dense.bias"),
+        ("encoder", "lora", "encoder.layer.1.attention.self.query.base_layer.weight"),
+        ("language", "qlora", "model.layers.1.self_attn.q_proj.base_layer.weight"),
+    ],
+)
+def test_a_frozen_weight_that_changes_is_noticed(
+    benches: Benches, kind: str, name: str, planted: str
+) -> None:
+    fit = benches(kind).fit(resolve_regimes(name)[0], epochs=1)
+    steps = iter(fit)
+    next(steps)
+    tensor = fit.network.backbone.state_dict()[planted].view(-1)
+    tensor[0] = tensor[0] + 1
+    with pytest.raises(TrainingError, match="frozen weight or buffer changed"):
+        list(steps)
 
 
 def test_callers_random_state_is_left_alone(benches: Benches) -> None:

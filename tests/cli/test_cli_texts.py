@@ -113,3 +113,20 @@ def test_options_of_texts_reach_the_race(cutpoint, animals: Path, encoder: Path,
     assert "cut off at 8 tokens" in ended.err
     ended = cutpoint("fit", data, *options, "--max-length", "64", "--out", tmp_path / "other")
     assert ended.code == 2 and "64 tokens" in ended.err
+
+
+def test_two_columns_are_pairs(cutpoint, animals: Path, tmp_path: Path) -> None:
+    import cutpoint as package
+    from cutpoint.types import TextPair
+
+    (tmp_path / "pairs.csv").write_text("text_a,text_b\nthe cat,a dog\ncow,home\n")
+    answers = json.loads(cutpoint("predict", animals, tmp_path / "pairs.csv", "--json").out)
+    expected = package.load(animals).predict_proba([TextPair("the cat", "a dog"), TextPair("cow", "home")])
+    assert [answer["probability"] for answer in answers] == pytest.approx(
+        expected.max(axis=1).tolist(), abs=1e-5
+    )
+    named = cutpoint("predict", animals, tmp_path / "pairs.csv", "--input-column", "text_a,text_b", "--json")
+    assert json.loads(named.out) == answers
+    (tmp_path / "bare.csv").write_text("n,m\n1,2\n")
+    ended = cutpoint("predict", animals, tmp_path / "bare.csv")
+    assert ended.code == 2 and "--input-column" in ended.err

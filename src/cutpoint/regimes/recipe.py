@@ -29,7 +29,7 @@ CONVOLUTION_RATES = (3e-4, 1e-3)
 TRANSFORMER_RATES = (3e-5, 1e-4)
 LANGUAGE_RATES = (3e-5, 3e-4)
 # Adapters start from nothing and take ten times the rate of the weights that they stand in for.
-ADAPTER_RATES = (3e-4, 1e-3, 3e-3)
+ADAPTER_RATES = (3e-4, 1e-3)
 FIRST_RANK = 16
 
 

@@ -17,6 +17,7 @@ from cutpoint.objectives import StartingPointPenalty, SupervisedLoss, balanced_c
 from cutpoint.regimes.partition import trainable_parameters
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.training.checkpointing import keep_no_activations
+from cutpoint.training.dead_units import hold_still
 from cutpoint.training.state import FitData
 from cutpoint.types import IGNORED
 
@@ -134,7 +135,7 @@ def _pooled(data: FitData) -> Tensor:
     """(rows, width) pretrained features of the training rows, or of their words."""
     pooled = data.bank.pooled()
     places = data.train if pooled.spans is None else pooled.spans.places(data.train)
-    return torch.from_numpy(pooled.final[places])
+    return hold_still(torch.from_numpy(pooled.final[places]))
 
 
 def _target_variance(data: FitData) -> float:

@@ -10,6 +10,7 @@ from cutpoint.features.seeding import seeded
 from cutpoint.heads.exact import fit_exact
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.training.build import class_weights
+from cutpoint.training.dead_units import hold_still
 from cutpoint.training.judge import Judge
 from cutpoint.training.source import Source
 from cutpoint.training.state import FitData
@@ -24,7 +25,7 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
     weights = class_weights(recipe, data)
     with seeded(seed):  # a head is drawn before it is solved
         solved = fit_exact(
-            judge.features(source, data.train),
+            hold_still(judge.features(source, data.train)),
             judge.labels(data.train),
             data.task.for_heads,
             class_weights=None if weights is None else weights.numpy(),

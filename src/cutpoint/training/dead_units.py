@@ -1,0 +1,18 @@
+"""Units of a network that say nothing, as seen by a head that will be trained on with it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+_SHARE = 1e-6
+"""Of the deviation of the liveliest unit: less is what float32 leaves of sums of its size."""
+
+
+def hold_still(features: Tensor) -> Tensor:
+    """Features (N, width) with those of dead units at their mean, so that a head gives them no weight.
+
+    A head divides what it sees by its deviation. A unit that is dead in the pretrained network (its values are 1e-33,
+    say) would weigh more than all others together as soon as fine-tuning stirs it.
+    """
+    deviation, mean = features.std(dim=0, correction=0), features.mean(dim=0)
+    return features.where(deviation > _SHARE * deviation.max(), mean)

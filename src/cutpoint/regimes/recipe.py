@@ -15,7 +15,7 @@ from cutpoint.types import Record, Task, TextPreprocessing
 
 # Fine-tuning is budgeted by steps, not epochs: few labels need many passes, many labels few.
 TARGET_STEPS = 600
-EPOCHS = {"image": (8, 40), "text": (3, 20), "language": (1, 10)}
+EPOCHS = {"image": (8, 40), "text": (3, 20), "language": (1, 5)}
 """Least and most: an image network sees crops and needs many passes, a language model learns from every token."""
 BATCH_SIZES = (16, 32)
 """Below and from `SMALL_ROWS` training rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
@@ -156,9 +157,11 @@ class CutpointRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 def _answers(estimator: BaseEstimator, rows: ArrayLike, task: Task, exact: ExactHead) -> NDArray[np.float64]:
     features = validate_data(estimator, rows, reset=False, dtype=np.float64)
+    # In float32 the last digits of a row depend on how many others are asked for with it, on some processors.
+    head = copy.deepcopy(exact.head).double()
     with torch.inference_mode():
-        scores = predict_scores(task, exact.head(torch.from_numpy(features).float()))
-    return scores.double().numpy()
+        scores: NDArray[np.float64] = predict_scores(task, head(torch.from_numpy(features))).numpy()
+    return scores
 
 
 def _seed(random_state: int | np.random.RandomState | None) -> int:

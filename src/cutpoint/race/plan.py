@@ -149,10 +149,10 @@ def in_order(trials: Sequence[PlannedTrial]) -> tuple[PlannedTrial, ...]:
 def _cuts(
     regime: Regime, backbone: Backbone, curve: Sequence[LayerProbe], settings: Settings, task: Task
 ) -> list[int | str | None]:
+    if settings.cut is not None and (regime.needs_cut or regime.adapter is not None):
+        return [settings.cut]
     if not regime.needs_cut:
         return [None]
-    if settings.cut is not None:
-        return [settings.cut]
     rises = METRICS[task.metric].greater_is_better
     return list(proposed_cuts(curve, valid_cuts(backbone).valid, greater_is_better=rises))
 
@@ -182,9 +182,10 @@ def _plan_trial(
         judged=len(first_held),
         fits=fits,
         refit=judging.is_cross_validation,
-        can_cache=recipe.cut in valid_cuts(backbone).valid,
+        can_cache=recipe.cut in valid_cuts(backbone).valid and not regime.starts_changed,
     )
-    name = f"{regime.name}@{recipe.cut}" if regime.needs_cut else regime.name
+    is_cut = regime.needs_cut or (regime.adapter is not None and cut is not None)
+    name = f"{regime.name}@{recipe.cut}" if is_cut else regime.name
     return PlannedTrial(
         id=f"{prefix}{name}", backbone=backbone.name, recipe=recipe, repeats=repeats, predicted=cost
     )

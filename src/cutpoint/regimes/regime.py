@@ -166,3 +166,14 @@ class Regime(Record):
     def is_exact(self) -> bool:
         """Whether nothing is trained by gradient steps."""
         return all(phase.solver != "gradient" for phase in self.phases)
+
+    @property
+    def starts_changed(self) -> bool:
+        """Whether the blocks compute something else than the pretrained ones even before anything trains.
+
+        LoRA, DoRA, IA3 and bottlenecks start as the identity; virtual tokens and a base in 4 bits do not, so that
+        nothing may be read from caches.
+        """
+        adapter = self.adapter
+        is_other = adapter is not None and (adapter.base != "full" or adapter.kind in ("prefix", "prompt"))
+        return is_other or self.init == "random"

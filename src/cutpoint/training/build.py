@@ -29,16 +29,8 @@ def build_network(recipe: Recipe, data: FitData, seed: int) -> Network:
 
 
 def untouched_blocks(recipe: Recipe, data: FitData) -> int:
-    """Blocks of the network before the first stage that compute what those of the pretrained backbone do.
-
-    LoRA, DoRA, IA3 and bottlenecks start as the identity; virtual tokens and a base in 4 bits change what every block
-    puts out, so that nothing may be read from caches.
-    """
-    adapter = recipe.regime.adapter
-    is_changed = adapter is not None and (adapter.base != "full" or adapter.kind in ("prefix", "prompt"))
-    if is_changed or recipe.regime.init == "random":
-        return 0
-    return len(data.bank.backbone.blocks)
+    """Blocks of the network before the first stage that compute what those of the pretrained backbone do."""
+    return 0 if recipe.regime.starts_changed else len(data.bank.backbone.blocks)
 
 
 def target_tensor(data: FitData, device: torch.device) -> Tensor:

@@ -16,6 +16,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import cutpoint as cp
+from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.from_module import from_module
 from cutpoint.backbones.load import load_backbone
 from cutpoint.data.task import DEFAULT_METRIC
@@ -23,7 +24,7 @@ from cutpoint.evaluation.metrics import METRICS
 from cutpoint.model import Model
 from cutpoint.race.settings import Settings, Target
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes import Regime, resolve_regimes
+from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.regimes.recipe import BATCH_SIZES, EPOCHS, HEAD_EPOCHS, SMALL_ROWS, TARGET_STEPS
 from cutpoint.regimes.regime import Attributes, Objective, Phase
 from cutpoint.regimes.table import named_regimes
@@ -41,6 +42,8 @@ from cutpoint.types import (
     Quarantined,
     Record,
     Result,
+    Retention,
+    Sample,
     Score,
     Task,
     Trial,
@@ -133,7 +136,7 @@ def summary_of(thing: Any) -> str:
 
 RESULT_TEXTS = {
     "Task.kind": "What is predicted.",
-    "Task.labels": "Class names in the order of the score columns; empty for regression.",
+    "Task.labels": "Names of classes or tags in the order of the score columns; empty for regression and language.",
     "Task.metric": "What everything is judged by.",
     "Quarantined.name": "The input that was set aside.",
     "Quarantined.reason": "Why.",
@@ -141,6 +144,15 @@ RESULT_TEXTS = {
     "Provenance.trained_on": "Data that it was pretrained on.",
     "Provenance.source": "Where it comes from.",
     "BackboneReference.kind": "Where it is loaded from; `none` for plain features.",
+    "Retention.metric": "What the reference set is judged by.",
+    "Retention.before": "The backbone as it came.",
+    "Retention.after": "After the adaptation.",
+    "Retention.low": "Lower end of the change's 95 % interval: a paired bootstrap over the reference's examples.",
+    "Retention.sentence": "The comparison in words.",
+    "Sample.name": "The test example.",
+    "Sample.prompt": "What was given, its end where it is long.",
+    "Sample.expected": "What stands there in the data.",
+    "BackboneReference.readout": "What a backbone of texts puts out: a row a text, a row a word, or the next token.",
     "Score.metric": "Name of the metric.",
     "Score.value": "Its value.",
     "Score.low": "Lower end of the 95 % interval.",
@@ -192,7 +204,7 @@ RESULT_TEXTS = {
     "Verdict.flip": "What would flip the choice.",
     "Verdict.findings": "Findings on the winner, on transfer and on the data.",
     "DataSummary.source": "The data as named.",
-    "DataSummary.modality": "Images, or plain features.",
+    "DataSummary.modality": "Images, texts, or plain features.",
     "DataSummary.hash": "Over the content of all inputs, labels and splits.",
     "DataSummary.quarantined": "Inputs set aside.",
     "DataSummary.notes": "What was ignored, assumed or noticed while reading.",
@@ -212,11 +224,20 @@ RESULT_TEXTS = {
     "Result.test": "The winner on the test split, taken once after the choice; null without a test split.",
     "Result.confusion": "The winner's confusion matrix on the test split.",
     "Result.mistakes": "Its most confident mistakes there, at most twelve.",
+    "Result.samples": "What a language model writes after test prompts, before and after, at most four.",
     "Result.verdict": "The conclusion in words; null until the race has ended.",
     "Result.seconds": "Active seconds of the run, without the time in which it was dead.",
     "Result.versions": "Versions of Python and of the libraries that decide the numbers.",
     "Result.seed": "Seed of the run.",
 }
+
+
+def epoch_limits() -> str:
+    """Least and most epochs by kind of network."""
+    return ", ".join(f"{least} and {most} for {NETWORKS[kind]}" for kind, (least, most) in EPOCHS.items())
+
+
+NETWORKS = {"image": "networks of images", "text": "encoders of texts", "language": "language models"}
 
 REGIME_TEXTS = {
     "Regime.name": "How it is called.",
@@ -227,8 +248,8 @@ REGIME_TEXTS = {
     "Regime.objective": "What is minimised; see below.",
     "Regime.attributes": "The field's account, shown beside what was measured.",
     "Phase.optimizer": "AdamW, Adam, or SGD.",
-    "Phase.epochs": f"`auto`: as many as give about {TARGET_STEPS} steps, between {EPOCHS[0]} and {EPOCHS[1]}; "
-    f"{HEAD_EPOCHS} for a head.",
+    "Phase.epochs": f"`auto`: as many as give about {TARGET_STEPS} steps, between {epoch_limits()}; {HEAD_EPOCHS} for "
+    "a head.",
     "Phase.schedule": "Of the rate after the warm-up.",
     "Phase.batch_size": f"`auto`: {BATCH_SIZES[0]} below {SMALL_ROWS} training rows, {BATCH_SIZES[1]} from there on.",
     "Phase.weight_decay": "Decoupled weight decay.",
@@ -256,9 +277,11 @@ RESULT_RECORDS: tuple[type[Record], ...] = (
     Cost,
     EpochRecord,
     Comparison,
+    Retention,
     LayerProbe,
     ConfusionMatrix,
     Mistake,
+    Sample,
     Verdict,
     Finding,
 )
@@ -282,7 +305,10 @@ def result_page() -> str:
 
 def regimes_page() -> str:
     """regimes.md."""
-    chosen = {regime.name for regime in resolve_regimes("auto")}
+    raced = {
+        audience: {regime.name for regime in resolve_regimes("auto", audience)}
+        for audience in get_args(Audience)
+    }
     rows = [
         "| regime | in `auto` | what trains | data it wants | training time | peak accuracy | risk | stored "
         "| best for |",
@@ -290,7 +316,8 @@ def regimes_page() -> str:
     ]
     for regime in named_regimes():
         about = regime.attributes
-        cells = [f"[`{regime.name}`](#{regime.name})", "yes" if regime.name in chosen else "", trains(regime)]
+        auto = ", ".join(audience for audience, names in raced.items() if regime.name in names)
+        cells = [f"[`{regime.name}`](#{regime.name})", auto, trains(regime)]
         cells += [about.data, about.time, about.accuracy, about.risk, about.stored, about.best_for]
         rows.append("| " + " | ".join(cell(text) for text in cells) + " |")
     parts = [
@@ -298,7 +325,9 @@ def regimes_page() -> str:
         NOTE,
         "Every named regime, from the table that the loop runs. The columns from “data it wants” on are the "
         "field's common account; what a run measured stands in its report. `cutpoint list regimes` prints this "
-        "table. Rows with a cut race at the cuts that the every-layer probe proposes, or at `--cut`.",
+        "table. “In `auto`” names the data for which a regime races where none is named: images, texts, language "
+        "modelling, plain features. Rows with a cut race at the cuts that the every-layer probe proposes, or at "
+        "`--cut`.",
         "\n".join(rows),
         "## Recipes",
         *(recipe(regime) for regime in named_regimes()),
@@ -309,6 +338,9 @@ def regimes_page() -> str:
         "### Phase",
         summary_of(Phase),
         record_table(Phase, REGIME_TEXTS, with_defaults=True),
+        "### Adapter",
+        "What is injected; see [adapters](../guides/adapters.md). A setting that the kind does not read is refused.",
+        record_table(Adapter, REGIME_TEXTS, with_defaults=True),
         "### Objective",
         record_table(Objective, REGIME_TEXTS, with_defaults=True),
         "### Attributes",
@@ -320,14 +352,30 @@ def regimes_page() -> str:
 def trains(regime: Regime) -> str:
     """What a regime trains, in words."""
     head = "an MLP head" if regime.head == "mlp" else "a linear head"
+    if all(phase.solver == "none" for phase in regime.phases):
+        return "nothing"
     if regime.is_head_only:
         return f"{head} on frozen features"
-    last = regime.phases[-1]
+    last = next(phase for phase in reversed(regime.phases) if phase.train != "head")
     if last.until_plateau:
         return f"{head}, then blocks from the top down until validation stops improving"
+    if regime.adapter is not None:
+        return f"{ADAPTERS[regime.adapter.kind]} in the frozen backbone, and {head}"
+    if last.loss == "contrastive":
+        return f"everything by contrast of the examples, then {head}"
     reach = "everything" if last.train == "all" else "the blocks above the cut"
     start = ", from random weights" if regime.init == "random" else ""
     return f"{reach} and {head}{start}"
+
+
+ADAPTERS = {
+    "lora": "low-rank updates",
+    "dora": "low-rank updates",
+    "ia3": "factors",
+    "bottleneck": "small modules",
+    "prefix": "virtual tokens",
+    "prompt": "virtual tokens",
+}
 
 
 def recipe(regime: Regime) -> str:
@@ -352,7 +400,13 @@ PYTHON: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
     (
         "The verbs",
         "```python\nimport cutpoint as cp\n```",
-        (("cp.fit", cp.fit), ("cp.train", cp.train), ("cp.load", cp.load), ("cp.evaluate", cp.evaluate)),
+        (
+            ("cp.fit", cp.fit),
+            ("cp.train", cp.train),
+            ("cp.load", cp.load),
+            ("cp.evaluate", cp.evaluate),
+            ("cp.merge", cp.merge),
+        ),
     ),
     (
         "Model",
@@ -362,6 +416,7 @@ PYTHON: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
             ("model.predict_proba", Model.predict_proba),
             ("model.predict_scores", Model.predict_scores),
             ("model.embed", Model.embed),
+            ("model.generate", Model.generate),
         ),
     ),
     (
@@ -402,7 +457,8 @@ def python_page() -> str:
             parts += [f"### `{name}`", f"```text\n{signature(name, member)}\n```", *docstring(member)]
     parts += [
         "## Metrics",
-        "The name in `metric=` and `--metric`; the default of each task is in bold.",
+        "The name in `metric=` and `--metric`; the default of each task is in bold (of tags that are not "
+        "BIO it is `token_accuracy`).",
         metrics(),
     ]
     parts += ["## Settings of a run", "What `result.settings` holds: fixed before the first trial."]
@@ -456,9 +512,10 @@ def entry_line(entry: str) -> str:
 
 
 def metrics() -> str:
+    defaults = {**DEFAULT_METRIC, "tagging": "entity_f1"}
     lines = ["| metric | tasks | better |", "|---|---|---|"]
     for name, metric in METRICS.items():
-        kinds = [f"**{kind}**" if DEFAULT_METRIC[kind] == name else kind for kind in metric.kinds]
+        kinds = [f"**{kind}**" if defaults[kind] == name else kind for kind in metric.kinds]
         lines.append(
             f"| `{name}` | {', '.join(kinds)} | {'greater' if metric.greater_is_better else 'smaller'} |"
         )
@@ -470,6 +527,7 @@ SETTINGS_TEXTS = {
     "Settings.target": "Metric and value of `--target`.",
     "Settings.seed": "Decides splits, initialisation and order.",
     "Settings.image_size": "Pixels in place of the backbone's own input size.",
+    "Settings.max_length": "Tokens at which texts are cut off, in place of the backbone's own limit.",
     "Settings.validation_fraction": "Share of the training rows held out, where there are enough of them.",
     "Settings.folds": "Folds of cross-validation, where there are few.",
     "Settings.threads": "CPU threads.",

@@ -324,6 +324,16 @@ def test_plain_features_race_heads_only(tmp_path: Path) -> None:
         cp.fit(features, targets=labels, out=tmp_path / "other", regimes="partial", threads=1)
 
 
+@pytest.mark.parametrize("name", ["linear-probe", "mlp-head"])
+def test_small_columns_count_beside_large_ones(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    features = np.stack([1e8 * rng.normal(size=120), labels + 0.1 * rng.normal(size=120)], axis=1)
+    named = np.array(["no", "yes"])[labels]
+    result = cp.fit(features, targets=named, out=tmp_path / "out", regimes=name, threads=1)
+    assert result.test is not None and result.test.value > 0.95
+
+
 @pytest.mark.parametrize("kind", ["regression", "multilabel"])
 def test_other_tasks_run_through_the_same_race(tmp_path: Path, kind: str) -> None:
     rng = np.random.default_rng(0)

@@ -117,7 +117,7 @@ def _head(recipe: Recipe, data: FitData) -> Head:
     else:
         head = MLPHead(width, outputs, (regime.hidden,), regime.dropout)
     if regime.init == "pretrained" and recipe.stages[0].phase.solver == "gradient":
-        head.standardise_inputs(_pooled(data))
+        head.standardise_inputs(hold_still(_pooled(data), recipe, data))
     if data.task.kind == "regression":
         head.scale_outputs(torch.from_numpy(data.targets[data.train].astype(np.float32)))
     return head
@@ -127,7 +127,7 @@ def _pooled(data: FitData) -> Tensor:
     """(rows, width) pretrained features of the training rows, or of their words."""
     pooled = data.bank.pooled()
     places = data.train if pooled.spans is None else pooled.spans.places(data.train)
-    return hold_still(torch.from_numpy(pooled.final[places]))
+    return torch.from_numpy(pooled.final[places])
 
 
 def _target_variance(data: FitData) -> float:

@@ -25,7 +25,7 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
     weights = class_weights(recipe, data)
     with seeded(seed):  # a head is drawn before it is solved
         solved = fit_exact(
-            hold_still(judge.features(source, data.train)),
+            hold_still(judge.features(source, data.train), recipe, data),
             judge.labels(data.train),
             data.task.for_heads,
             class_weights=None if weights is None else weights.numpy(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,12 @@ from torch import nn
 
 from cutpoint.artifacts import change_of_scores, load_model, merge_model, save_model
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.from_transformers.tokenizer import TextInputs
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.errors import ArtifactError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
-from cutpoint.features.packing import pack as packed
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
 from cutpoint.race.plan import Plan
@@ -30,6 +27,7 @@ from cutpoint.race.race import Entry, Race
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target
+from cutpoint.race.texts import as_tokens
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
@@ -149,7 +147,7 @@ def fit(
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))
     entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
-    dataset = _as_tokens(dataset, entries[0].backbone, watcher, pack=pack)
+    dataset = as_tokens(dataset, entries, settings, watcher)
     meter = None
     if reference is not None:
         meter = Reference(load_dataset(reference, seed=seed), dataset.task, seed)
@@ -308,20 +306,6 @@ def _entries(
     if is_auto and dataset.task.kind not in ("tagging", "language"):
         entries.append(_hand_made(dataset))
     return entries
-
-
-def _as_tokens(dataset: Dataset, backbone: Backbone, watcher: Watcher, *, pack: bool) -> Dataset:
-    """Texts with a note on those that are too long and, for language modelling, packed."""
-    inputs = backbone.inputs
-    if not isinstance(inputs, TextInputs):
-        return dataset
-    limit = inputs.preprocessing.max_length
-    longer, longest = inputs.count_truncated(dataset.inputs)
-    if longer:
-        note = f"texts cut off at {limit} tokens: {longer:,} of {len(dataset):,}; the longest has {longest:,}"
-        watcher.on_message(f"{note[0].upper()}{note[1:]}.")
-        dataset = replace(dataset, notes=(*dataset.notes, note))
-    return packed(dataset, inputs) if pack and dataset.task.kind == "language" else dataset
 
 
 def audience_of(dataset: Dataset) -> Audience:

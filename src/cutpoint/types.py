@@ -117,6 +117,7 @@ class Dataset:
         names: How each input is called in messages and reports (a relative path, or "row 12").
         groups: A group name for each row, or None; a group never stands on two sides of a split.
         test_origin: "given" by the user, or "held out" by us.
+        validation_origin: The same of "val", where there is one.
     """
 
     source: str
@@ -130,6 +131,7 @@ class Dataset:
     groups: NDArray[Any] | None = None
     quarantined: tuple[Quarantined, ...] = ()
     test_origin: Literal["given", "held out"] = "given"
+    validation_origin: Literal["given", "held out"] = "given"
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:

@@ -50,16 +50,20 @@ def plan_judging(dataset: Dataset, settings: Settings) -> Judging:
     given = dataset.splits.get("val")
     if given is not None and len(given):
         rows = np.sort(np.concatenate([train, given]))
-        return Judging(
-            rows, given, (((train, given),),), f"on your validation split of {len(given)} examples"
-        )
+        is_own = dataset.validation_origin == "given"
+        sentence = f"on your validation split of {len(given)} examples" if is_own else _held_out(given)
+        return Judging(rows, given, (((train, given),),), sentence)
     # A language model is judged on thousands of tokens even where its texts are few.
     if len(train) >= settings.cross_validate_below or dataset.task.kind == "language":
         kept, held = holdout(dataset, train, fraction=settings.validation_fraction, seed=settings.seed)
-        return Judging(train, held, (((kept, held),),), f"on {len(held)} examples held out from training")
+        return Judging(train, held, (((kept, held),),), _held_out(held))
     repeats = folds(dataset, train, count=settings.folds, repeats=settings.repeats, seed=settings.seed)
     count = len(repeats[0])
     sentence = f"by {count}-fold cross-validation over {len(train)} examples"
     if len(repeats) > 1:
         sentence += f", repeated {len(repeats)} times for heads"
     return Judging(train, train, tuple(tuple(fits) for fits in repeats), sentence)
+
+
+def _held_out(rows: Rows) -> str:
+    return f"on {len(rows)} examples held out from training"

@@ -11,14 +11,14 @@ import tiny_texts
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
-from cutpoint.errors import BackboneError
+from cutpoint.errors import BackboneError, DataError
 from cutpoint.race.judging import plan_judging
 from cutpoint.race.race import Entry
 from cutpoint.race.settings import Settings
 from cutpoint.race.texts import as_tokens
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Phase, Regime, resolve_regimes
-from cutpoint.types import Dataset, Task
+from cutpoint.types import Completion, Dataset, Task
 
 LORA = resolve_regimes("lora")
 PREFIX = (Regime(name="prefix", adapter=Adapter(kind="prefix", rank=4), phases=(Phase(train="adapter"),)),)
@@ -93,3 +93,21 @@ def test_perplexities_of_different_tokens_do_not_race(network: Backbone, folder:
     other = load_backbone(folder, readout="language", max_length=16)
     with pytest.raises(BackboneError, match="cannot be compared"):
         as_tokens(documents(), [Entry(network, LORA), Entry(other, LORA)], Settings(), Watcher())
+
+
+def test_texts_that_teach_nothing_are_left_out_and_told(folder: Path) -> None:
+    network = load_backbone(folder, readout="language", max_length=8)
+    given, listener = documents(), Listener()
+    given.inputs[3] = Completion("the cat " * 8, " home")  # type: ignore[index]
+    data = as_tokens(given, [Entry(network, LORA)], Settings(pack=False), listener)
+    assert 3 not in data.splits["train"] and len(data.splits["train"]) == 15
+    assert "nothing to be learned is left at 8 tokens: 1 (row 3)" in data.notes[-1]
+    assert listener.told[-1].endswith("they are left out.")
+
+
+def test_a_split_that_teaches_nothing_is_an_error(folder: Path) -> None:
+    network = load_backbone(folder, readout="language", max_length=8)
+    given = documents()
+    given.inputs[:] = [Completion("the cat " * 8, " home")] * len(given)  # type: ignore[index]
+    with pytest.raises(DataError, match="Nothing is to be learned from the train split"):
+        as_tokens(given, [Entry(network, LORA)], Settings(), Watcher())

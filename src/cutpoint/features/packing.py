@@ -22,7 +22,8 @@ from cutpoint.types import Dataset
 def pack(dataset: Dataset, inputs: TextInputs) -> Dataset:
     """The data with the rows of the training split packed; what is judged stays as it is.
 
-    Plain texts that are longer than the limit become several documents; chats are cut off. Documents of one group, or
+    Plain texts that are longer than the limit become several documents; chats are cut off. Pieces from which nothing
+    is learned, such as a last token alone, are left out. Documents of one group, or
     of none, share a row; first fit, in decreasing length (Johnson 1973).
 
     Args:
@@ -34,7 +35,8 @@ def pack(dataset: Dataset, inputs: TextInputs) -> Dataset:
     for row in dataset.splits["train"].tolist():
         whole = dataset.inputs[row]
         tokens = inputs.whole(whole) if isinstance(whole, str) else inputs.prepare(whole)
-        pieces += [(row, tokens[:, start : start + limit]) for start in range(0, tokens.shape[1], limit)]
+        parts = (tokens[:, start : start + limit] for start in range(0, tokens.shape[1], limit))
+        pieces += [(row, part) for part in parts if (part[MARKS, 1:] > 0).any()]
     bins = _bins(pieces, limit, dataset.groups)
     others = [rows for name, rows in dataset.splits.items() if name != "train"]
     kept = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *others]))

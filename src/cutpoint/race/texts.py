@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from cutpoint.backbones.from_transformers.tokenizer import TextInputs
+from cutpoint.backbones.tokens import MARKS
 from cutpoint.data.splits import holdout
-from cutpoint.errors import BackboneError
+from cutpoint.errors import BackboneError, DataError
 from cutpoint.features.packing import pack
 from cutpoint.race.race import Entry
 from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher
 from cutpoint.types import Dataset
+
+_NAMED = 5
 
 
 def as_tokens(dataset: Dataset, entries: Sequence[Entry], settings: Settings, watcher: Watcher) -> Dataset:
@@ -26,7 +31,7 @@ def as_tokens(dataset: Dataset, entries: Sequence[Entry], settings: Settings, wa
 
     Raises:
         BackboneError: Language models of different tokenizers.
-        DataError: Too few documents to hold some out.
+        DataError: Too few documents to hold some out, or none of which anything is learned.
     """
     inputs = entries[0].backbone.inputs
     if not isinstance(inputs, TextInputs):
@@ -40,6 +45,7 @@ def as_tokens(dataset: Dataset, entries: Sequence[Entry], settings: Settings, wa
     if dataset.task.kind != "language":
         return dataset
     _check_tokens_alike(entries)
+    dataset = _without_unlearnable(dataset, inputs, watcher)
     reason = _why_not_packed(entries)
     if settings.pack and reason:
         watcher.on_message(f"Documents do not share rows: {reason}.")
@@ -56,6 +62,29 @@ def _check_tokens_alike(entries: Sequence[Entry]) -> None:
             "compared.",
             "race each in a run of its own",
         )
+
+
+def _without_unlearnable(dataset: Dataset, inputs: TextInputs, watcher: Watcher) -> Dataset:
+    """The splits without the texts of which nothing is to be learned in front of the limit, as of a long prompt."""
+    learned = np.array([bool((inputs.prepare(text)[MARKS] > 0).any()) for text in dataset.inputs])
+    if learned.all():
+        return dataset
+    limit, splits = (
+        inputs.preprocessing.max_length,
+        {n: rows[learned[rows]] for n, rows in dataset.splits.items()},
+    )
+    lost = np.flatnonzero(~learned)
+    named = ", ".join(dataset.names[row] for row in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+    note = f"texts of which nothing to be learned is left at {limit} tokens: {len(lost):,} ({named})"
+    empty = [name for name, rows in splits.items() if not len(rows) and len(dataset.splits[name])]
+    if empty:
+        raise DataError(
+            f"Nothing is to be learned from the {empty[0]} split of {dataset.source}: what comes first fills the "
+            f"{limit} tokens of every text.",
+            "Allow more tokens with --max-length, or shorten the prompts.",
+        )
+    watcher.on_message(f"{note[0].upper()}{note[1:]}; they are left out.")
+    return replace(dataset, splits=splits, notes=(*dataset.notes, note))
 
 
 def _why_not_packed(entries: Sequence[Entry]) -> str:

@@ -30,10 +30,13 @@ TASKS = pytest.mark.parametrize(
 )
 
 
+def phase_of(**facts: Any) -> Phase:
+    return Phase(train="all", optimizer="sgd", rate=0.02, batch_size=16, **facts)
+
+
 def plain(objective: Objective = WEIGHTED, **facts: Any) -> Regime:
     """One phase of stochastic gradient descent, which follows the gradient and nothing else."""
-    phase = Phase(train="all", optimizer="sgd", rate=0.02, batch_size=16, **facts)
-    return Regime(name="plain", phases=(phase,), objective=objective)
+    return Regime(name="plain", phases=(phase_of(**facts),), objective=objective)
 
 
 def without_dropout(fit: Fit) -> Fit:
@@ -146,8 +149,10 @@ def test_what_cannot_be_split_fails_with_the_error_itself(
         raise torch.OutOfMemoryError(f"CUDA out of memory for {len(features)}. (planted)")
 
     monkeypatch.setattr(ContrastiveLoss, "forward", no_room)
+    head = Phase(train="head", solver="exact")
+    contrast = Regime(name="contrast", phases=(phase_of(loss="contrastive"), head))
     with pytest.raises(torch.OutOfMemoryError, match="for 16"):
-        run(fit_of(benches("encoder"), plain(Objective(), loss="contrastive")))
+        run(fit_of(benches("encoder"), contrast))
 
 
 def test_other_errors_are_not_taken_for_too_little_memory(

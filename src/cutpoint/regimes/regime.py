@@ -84,6 +84,10 @@ class Phase(Record):
             raise ValueError(
                 "the contrastive loss compares all pairs of a batch, and needs micro_batch left out"
             )
+        if self.loss == "contrastive" and (self.train == "head" or self.mix != "none"):
+            raise ValueError(
+                "the contrastive loss shapes features by whole examples: it needs blocks to train, no mix"
+            )
         return self
 
 
@@ -142,6 +146,16 @@ class Regime(Record):
             raise ValueError(
                 'a regime with an adapter has a phase with train "adapter", and only such a regime has one'
             )
+        if self.adapter is not None and any(phase.train not in ("head", "adapter") for phase in self.phases):
+            raise ValueError(
+                'beside an adapter the backbone stays frozen: its phases train "head" or "adapter" alone'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _head_follows_contrast(self) -> Self:
+        if self.phases[-1].loss == "contrastive":
+            raise ValueError("the contrastive loss trains no head: let a phase follow that does")
         return self
 
     @model_validator(mode="after")

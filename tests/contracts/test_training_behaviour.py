@@ -11,8 +11,12 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.artifacts import load_model, save_model
+from cutpoint.artifacts.model_folder import changed_tensors
 from cutpoint.errors import TrainingError
 from cutpoint.heads.exact import fit_exact
+from cutpoint.model import Model
 from cutpoint.objectives import SupervisedLoss
 from cutpoint.regimes import Objective, Phase, Regime, resolve_regimes
 from cutpoint.training.fit import Fit
@@ -46,6 +50,19 @@ def test_batchnorm_statistics_move_only_where_asked(benches: Benches) -> None:
 
     assert moved("inference") == []
     assert moved("train") == ["stage2.1", "stage3.1"]
+
+
+def test_batchnorm_statistics_that_moved_beside_an_adapter_are_saved(benches: Benches, tmp_path: Any) -> None:
+    bench = benches()
+    lora = Adapter(kind="lora", rank=4)
+    fit = run(bench.fit(regime(Phase(train="adapter", batchnorm="train"), adapter=lora), data=bench.unjudged))
+    model = Model(bench.backbone, fit.network, bench.data.task, "test", fit.reached_cut, adapter=lora)
+    stored = set(changed_tensors(model))
+    assert any(name.endswith("running_mean") for name in stored)
+    assert not any(name.endswith(".weight") for name in stored if name.startswith("backbone."))
+    loaded = load_model(save_model(model, tmp_path / "model"), backbone=bench.backbone)
+    images = bench.bank.dataset.inputs[:8]
+    assert np.array_equal(loaded.predict_scores(images), model.predict_scores(images))
 
 
 def test_kept_weights_have_the_lowest_validation_loss_and_ties_go_to_the_earlier(benches: Benches) -> None:

@@ -72,12 +72,17 @@ class ModelFacts(Record):
 
 
 def changed_tensors(model: Model) -> dict[str, Tensor]:
-    """The head's tensors, and those of the backbone that differ from the pretrained ones."""
+    """The head's tensors, and those of the backbone that differ from the pretrained ones.
+
+    An adapter leaves the backbone's weights as they are, so that beside it only statistics of BatchNorm may differ.
+    """
     tensors = {f"head.{name}": value for name, value in model.network.head.state_dict().items()}
-    if model.network.backbone is not model.backbone.module and model.adapter is None:
-        pretrained = model.backbone.module.state_dict()
-        for name, value in model.network.backbone.state_dict().items():
-            if not torch.equal(value.cpu(), pretrained[name].cpu()):
+    module, pretrained = model.network.backbone, model.backbone.module
+    if module is not pretrained:
+        known = pretrained.state_dict()
+        own = module.state_dict() if model.adapter is None else dict(module.named_buffers())
+        for name, value in own.items():
+            if name in known and not torch.equal(value.cpu(), known[name].cpu()):
                 tensors[f"backbone.{name}"] = value
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
@@ -156,7 +161,7 @@ def load_model(
     module = _with_changes(backbone, tensors)
     if facts.adapter is not None:
         import_torchvision()  # peft imports transformers
-        module = copy.deepcopy(backbone.module)
+        module = copy.deepcopy(module) if module is backbone.module else module
         load_adapter(module, folder / ADAPTER_FOLDER)
     head = _build_head(facts.head)
     head.load_state_dict(

@@ -20,7 +20,9 @@ def keep_no_activations(module: nn.Module) -> None:
         RegimeError: The network has no such switch.
     """
     part: Any = module
-    if hasattr(part, "gradient_checkpointing_enable"):  # transformers
+    if hasattr(part, "activation_checkpointing_enable"):  # transformers from 5.20 or so on
+        part.activation_checkpointing_enable({"use_reentrant": False})
+    elif hasattr(part, "gradient_checkpointing_enable"):  # transformers before
         part.gradient_checkpointing_enable({"use_reentrant": False})
     elif hasattr(part, "set_grad_checkpointing"):  # timm
         part.set_grad_checkpointing()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import REPOSITORY, pages, read
+from pages import REPOSITORY, blocks, pages, read
 from reference_pages import FOLDER, PAGES
 from renew_crossover import MEASURED, PAGE, block, shown
 
@@ -75,6 +75,12 @@ def test_figures_of_the_race_are_those_of_the_code() -> None:
     assert measured
     for figures in measured:
         assert f"| {figures.replace(' / ', ' | ')} |" in page
+
+
+def test_the_refusal_that_the_memory_page_shows_is_the_code_s(capsys: pytest.CaptureFixture[str]) -> None:
+    (account, told) = list(blocks(Path("docs/concepts/memory.md")))
+    exec(compile(account.text, "memory.md", "exec"), {})
+    assert capsys.readouterr().out == told.text
 
 
 def test_the_crossover_is_what_was_measured() -> None:

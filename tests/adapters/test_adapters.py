@@ -14,6 +14,7 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.folder import load_adapter, save_adapter
 from cutpoint.adapters.inject import inject, is_adapter_parameter
 from cutpoint.adapters.merge import merge
+from cutpoint.adapters.quantise import copy_for, quantisable_weights, quantise_linears
 from cutpoint.adapters.support import why_not
 from cutpoint.adapters.virtual_tokens import learned_positions
 from cutpoint.backbones.load import load_backbone
@@ -283,6 +284,24 @@ def test_four_bit_base_learns_saves_and_refuses_to_merge(network: str, kind: str
         ArtifactError, match="4 bits" if kind in ("lora", "dora", "ia3") else "cannot be merged"
     ):
         merge(module)
+
+
+def test_four_bit_base_is_made_without_a_second_copy_of_its_weights() -> None:
+    network, adapter = _network("llama"), Adapter(kind="lora", base="nf4")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    module = copy_for(network, adapter)
+    layer = "model.layers.0.self_attn.q_proj"
+    assert module.get_submodule(layer).weight is network.get_submodule(layer).weight
+    assert module.lm_head.weight.data_ptr() != network.lm_head.weight.data_ptr()
+    quantise_linears(module)
+    expected = _network("llama")
+    quantise_linears(expected)
+    with torch.no_grad():
+        assert torch.equal(_output(module), _output(expected))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    held = sum(p.numel() for name, p in network.named_parameters() if name.startswith("model.layers"))
+    norms = sum(p.numel() for name, p in network.named_parameters() if "norm" in name and "layers" in name)
+    assert quantisable_weights(network) == held - norms
 
 
 def test_head_and_embeddings_stay_in_full_precision() -> None:

@@ -11,7 +11,6 @@ moved there whole.
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.folder import load_adapter, save_adapter
 from cutpoint.adapters.inject import is_adapter_parameter
+from cutpoint.adapters.quantise import copy_for
 from cutpoint.artifacts.card import model_card
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_reference
@@ -161,7 +161,7 @@ def load_model(
     module = _with_changes(backbone, tensors)
     if facts.adapter is not None:
         import_torchvision()  # peft imports transformers
-        module = copy.deepcopy(module) if module is backbone.module else module
+        module = copy_for(module, facts.adapter) if module is backbone.module else module
         load_adapter(module, folder / ADAPTER_FOLDER)
     head = _build_head(facts.head)
     head.load_state_dict(

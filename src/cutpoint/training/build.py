@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cutpoint.adapters.inject import inject
+from cutpoint.adapters.quantise import copy_for
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.model import Network
@@ -94,7 +94,7 @@ def _module(recipe: Recipe, data: FitData) -> nn.Module:
     elif recipe.cut == len(backbone.blocks):
         return backbone.module  # never changed, so never copied
     else:
-        module = copy.deepcopy(backbone.module)
+        module = copy_for(backbone.module, recipe.regime.adapter)
     if recipe.regime.adapter is not None:
         above = [member for block in backbone.blocks[recipe.cut :] for member in block.members]
         inject(module, recipe.regime.adapter, above)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.race.calibration import Calibration
 from cutpoint.race.prediction import predict_cost
@@ -50,3 +51,21 @@ def test_head_on_augmented_images_runs_the_backbone_in_every_epoch() -> None:
     live = predicted(Phase(train="head", rate=1e-3, epochs=10, augmentation="crop"))
     assert cached.seconds == pytest.approx(0.01 * 100 + 10 * 80 * 1e-5)
     assert (live.seconds or 0) - (cached.seconds or 0) == pytest.approx(10 * 0.01 * 100)
+
+
+def test_a_base_in_four_bits_keeps_embeddings_and_norms_in_full() -> None:
+    regime = Regime(
+        name="x", adapter=Adapter(kind="lora", rank=4, base="nf4"), phases=(Phase(train="adapter"),)
+    )
+    task = Task(kind="binary", labels=("a", "b"))
+    recipe = resolve_recipe(regime, BACKBONE, cut=None, rows=80, task=task)
+    figures = {"width": 1, "trainable": 10, "task": task, "rows": 80, "judged": 20, "fits": 1}
+
+    def memory(linear: int, mixed: bool = False) -> int:
+        facts = {"parameters": 1 << 20, "linear_weights": linear, "mixed_precision": mixed}
+        calibration = CALIBRATION.model_copy(update=facts)
+        cost = predict_cost(recipe, calibration, refit=False, can_cache=False, **figures)  # type: ignore[arg-type]
+        return cost.peak_memory_bytes or 0
+
+    assert memory(0) - memory(1 << 19) == pytest.approx((4 - 0.516) * (1 << 19), rel=1e-3)
+    assert memory(1 << 20, mixed=True) < memory(0, mixed=True) - (5 << 20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable
 
@@ -14,20 +13,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from cutpoint.adapters.quantise import quantisable_weights
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
 from cutpoint.heads.modules import LinearHead, MLPHead, NoHead
 from cutpoint.model import Network
-from cutpoint.race.memory import measure_activations
+from cutpoint.race.memory import measure_activations, predict_memory
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
-from cutpoint.runtime import available_memory
+from cutpoint.runtime import available_memory, is_mixed_precision, mixed_precision, wait_for
 from cutpoint.types import IGNORED, Record, Task
 
 _BATCH = 16
 _HEAD_ROWS = 500
 _HEAD_BATCH = 64
+_BACKWARD = 3
+"""A training step costs so many forward passes (Kaplan et al. 2020); where one of the whole network does not fit, it is
+not timed."""
 
 
 class Calibration(Record):
@@ -52,7 +55,11 @@ class Calibration(Record):
     activation_bytes: int
     """What one example's forward pass through the whole network keeps for the backward pass."""
     available_bytes: int
-    """Memory that was free when this was measured."""
+    """Memory that was free beside the backbone, before this was measured."""
+    linear_weights: int = 0
+    """Of the parameters, those that a base in 4 bits holds so."""
+    mixed_precision: bool = False
+    """Whether training steps compute in half precision on this device."""
 
 
 def calibrate(
@@ -69,12 +76,17 @@ def calibrate(
     backbone = bank.backbone
     positions = _ordinary_rows(bank)
     inputs = bank.to_network(bank.prepared(positions))
+    available = available_memory(device)
     head = NoHead() if task.kind == "language" else LinearHead(backbone.width, task.outputs)
     network = Network(copy.deepcopy(backbone.module), head).to(device)
     has_network = bool(backbone.blocks)
     with torch.inference_mode():
-        forward = _seconds(lambda: network.backbone(inputs)) if has_network else 0.0
-    step = _seconds(lambda: _training_step(network, backbone, inputs)) if has_network else 0.0
+        forward = _seconds(lambda: network.backbone(inputs), device) if has_network else 0.0
+    kept = _activation_bytes(network, backbone, inputs) if has_network else 0
+    parameters = sum(parameter.numel() for parameter in backbone.module.parameters())
+    step = _BACKWARD * forward
+    if predict_memory(parameters, parameters, activations=kept * len(inputs)) <= available and has_network:
+        step = _seconds(lambda: _training_step(network, backbone, inputs), device)
     total, below = _flops(network.backbone, backbone, inputs[:1])
     return Calibration(
         forward_seconds=forward / len(inputs),
@@ -84,10 +96,12 @@ def calibrate(
         flops=total,
         flops_below=below,
         trainable=_trainable(network, backbone),
-        parameters=sum(parameter.numel() for parameter in backbone.module.parameters()),
+        parameters=parameters,
         buffers=sum(buffer.numel() for buffer in backbone.module.buffers()),
-        activation_bytes=_activation_bytes(network, inputs) if has_network else 0,
-        available_bytes=available_memory(device),
+        activation_bytes=kept,
+        available_bytes=available,
+        linear_weights=quantisable_weights(backbone.module),
+        mixed_precision=is_mixed_precision(device),
     )
 
 
@@ -100,29 +114,37 @@ def _ordinary_rows(bank: FeatureBank) -> Rows:
     return ordered[np.linspace(0, len(ordered) - 1, count).astype(np.int64)]
 
 
-def _seconds(function: Callable[[], object]) -> float:
+def _seconds(function: Callable[[], object], device: torch.device) -> float:
     """The faster of two runs after one to warm up."""
     function()
     times = []
     for _ in range(2):
+        wait_for(device)
         started = time.perf_counter()
         function()
+        wait_for(device)
         times.append(time.perf_counter() - started)
     return min(times)
 
 
 def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None:
-    apply_partition(network, backbone.blocks, Partition(0))
-    apply_modes(network, backbone.blocks, Partition(0), "inference")
+    _train_everything(network, backbone)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
-    torch.autograd.backward(network(inputs).square().mean())
+    with mixed_precision(inputs.device):
+        torch.autograd.backward(network(inputs).square().mean())
     optimizer.step()
 
 
-def _activation_bytes(network: Network, inputs: Tensor) -> int:
-    """An example's share; the network is in the modes that the last training step left it in."""
-    kept = measure_activations(network, lambda: network(inputs).square().mean())
-    return math.ceil(kept / len(inputs))
+def _activation_bytes(network: Network, backbone: Backbone, inputs: Tensor) -> int:
+    """Of one example; it stands last in the batch, and of texts that is the longest."""
+    _train_everything(network, backbone)
+    with mixed_precision(inputs.device):
+        return measure_activations(network, lambda: network(inputs[-1:]).square().mean())
+
+
+def _train_everything(network: Network, backbone: Backbone) -> None:
+    apply_partition(network, backbone.blocks, Partition(0))
+    apply_modes(network, backbone.blocks, Partition(0), "inference")
 
 
 def _exact_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) -> float:
@@ -146,7 +168,7 @@ def _head_seconds(width: int, task: Task) -> float:
         torch.autograd.backward(loss)
         optimizer.step()
 
-    return _seconds(step) / _HEAD_BATCH
+    return _seconds(step, torch.device("cpu")) / _HEAD_BATCH
 
 
 def _flops(module: nn.Module, backbone: Backbone, inputs: Tensor) -> tuple[int, tuple[float, ...]]:

@@ -71,6 +71,8 @@ def _memory(recipe: Recipe, calibration: Calibration, head: int, trainable: int,
         calibration.parameters + head + added,
         trainable + head,
         precision="nf4" if adapter is not None and adapter.base == "nf4" else "float32",
+        unquantised=calibration.parameters - calibration.linear_weights,
+        mixed_precision=calibration.mixed_precision,
         activations=round(calibration.activation_bytes * above * kept * min(at_once, rows)),
         copies=1,
     )

@@ -5,10 +5,12 @@ from cutpoint.runtime.device import (
     channels_last,
     choose_device,
     free_memory,
+    is_mixed_precision,
     is_out_of_memory,
     mixed_precision,
     one_thread,
     set_threads,
+    wait_for,
 )
 from cutpoint.runtime.memory import PeakMemory, available_memory
 
@@ -18,9 +20,11 @@ __all__ = [
     "channels_last",
     "choose_device",
     "free_memory",
+    "is_mixed_precision",
     "is_out_of_memory",
     "mixed_precision",
     "one_thread",
     "set_threads",
     "tune_allocator",
+    "wait_for",
 ]

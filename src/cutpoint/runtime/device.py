@@ -60,10 +60,21 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
+def is_mixed_precision(device: torch.device) -> bool:
+    """Whether training steps on the device compute in bfloat16."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def wait_for(device: torch.device) -> None:
+    """Go on when the device has done what it was told: a GPU works through a queue of its own."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 @contextmanager
 def mixed_precision(device: torch.device) -> Iterator[None]:
     """Arithmetic in bfloat16 inside the block on a GPU that has it; weights, losses and the CPU stay float32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if is_mixed_precision(device):
         with torch.autocast("cuda", dtype=torch.bfloat16):
             yield
     else:

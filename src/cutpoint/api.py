@@ -150,7 +150,7 @@ def fit(
     dataset = as_tokens(dataset, entries, settings, watcher)
     meter = None
     if reference is not None:
-        meter = Reference(load_dataset(reference, seed=seed), dataset.task, seed)
+        meter = Reference(load_dataset(reference, seed=seed), dataset, seed)
     if restart:  # only now that nothing of what the user named turned out wrong
         folder.clear()
     race = Race(

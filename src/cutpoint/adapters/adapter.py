@@ -35,7 +35,7 @@ class Adapter(Record):
     layer (Li and Liang, 2021) · prompt: learned embeddings in front of the text (Lester et al., 2021)."""
     rank: Annotated[int, Field(gt=0)] | Literal["auto"] = 16
     """Rank of LoRA and DoRA, hidden width of a bottleneck, number of virtual tokens of prefix and prompt; "auto"
-    is for the caller to resolve."""
+    lets short runs choose it (LoRA and DoRA)."""
     alpha: float | None = Field(default=None, gt=0)
     """LoRA's update is scaled by alpha / rank; None: alpha is twice the rank."""
     rank_stabilised: bool = False

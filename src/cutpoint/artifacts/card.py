@@ -50,6 +50,8 @@ def model_card(facts: dict[str, Any], size: int) -> str:
         ("Backbone trained on", facts["provenance"]["trained_on"] or "not stated"),
         ("Preprocessing", facts["preprocessing"]["made_by"]),
     ]
+    if facts["adapter"]:
+        rows.append(("Adapter", f"{facts['adapter']['kind']}, in PEFT's format under adapter/"))
     lines += ["| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows)]
     return "\n".join(lines) + "\n"
 

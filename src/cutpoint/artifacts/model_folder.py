@@ -29,6 +29,7 @@ from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.adapters.quantise import copy_for
 from cutpoint.artifacts.card import model_card
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.load import load_reference
 from cutpoint.backbones.tfidf import from_preprocessing
 from cutpoint.backbones.torchvision_repair import import_torchvision
@@ -36,7 +37,6 @@ from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vec
 from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.model import Model, Network
-from cutpoint.runtime import channels_last
 from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task, TfidfPreprocessing
 
 FORMAT_VERSION = 1
@@ -127,7 +127,9 @@ def save_model(model: Model, folder: Path) -> Path:
         description=model.description,
     )
     (draft / FACTS_FILE).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
-    card = model_card(facts.model_dump(mode="json"), (draft / WEIGHTS_FILE).stat().st_size)
+    card = model_card(
+        facts.model_dump(mode="json"), sum(path.stat().st_size for path in draft.rglob("*.safetensors"))
+    )
     (draft / CARD_FILE).write_text(card, encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
@@ -157,7 +159,7 @@ def load_model(
             f"The backbone given has other weights than the one that {folder} was trained on.",
             "Give the backbone that the model was trained on.",
         )
-    channels_last(backbone.module)
+    use_channels_last(backbone.module)
     module = _with_changes(backbone, tensors)
     if facts.adapter is not None:
         import_torchvision()  # peft imports transformers
@@ -195,7 +197,7 @@ def _with_changes(backbone: Backbone, tensors: dict[str, Tensor]) -> nn.Module:
         return backbone.module
     module = backbone.rebuild()
     module.load_state_dict({**backbone.module.state_dict(), **changes})
-    return channels_last(module)
+    return use_channels_last(module)
 
 
 def _head_facts(head: Head) -> HeadFacts:

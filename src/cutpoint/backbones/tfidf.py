@@ -31,7 +31,7 @@ _ANALYSIS = {"lowercase": True, "ngram_range": (1, 2), "token_pattern": r"(?u)\b
 
 
 def tfidf_backbone(texts: Sequence[Any]) -> Backbone:
-    """Terms and weights counted in these texts, which should be the training rows alone.
+    """Terms and weights counted in these texts, none of which may be a test text.
 
     Args:
         texts: str or `TextPair`.

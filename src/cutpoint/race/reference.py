@@ -31,18 +31,19 @@ class Reference:
 
     Args:
         dataset: Its rows; the test split is judged.
-        task: Of the race: the reference must suit what its backbones put out.
+        raced: What the race is about: the reference must suit what its backbones take and put out.
         seed: Chooses the rows.
 
     Raises:
         DataError: The reference is of another kind than the data.
     """
 
-    def __init__(self, dataset: Dataset, task: Task, seed: int) -> None:
-        kinds = {"language", "tagging"}
-        if (dataset.task.kind in kinds or task.kind in kinds) and dataset.task.kind != task.kind:
+    def __init__(self, dataset: Dataset, raced: Dataset, seed: int) -> None:
+        kinds, given, wanted = {"language", "tagging"}, dataset.task.kind, raced.task.kind
+        if dataset.modality != raced.modality or (given != wanted and kinds & {given, wanted}):
             raise DataError(
-                f"The reference {dataset.source} is for {dataset.task.kind}, and the data are for {task.kind}.",
+                f"The reference {dataset.source} is {dataset.modality} data for {given}, and the race is about "
+                f"{raced.modality} data for {wanted}.",
                 "Name a reference of the same kind with --reference: what the backbone puts out is judged on it.",
             )
         self.dataset = dataset

@@ -44,7 +44,8 @@ def result_text(result: Result) -> str:
 def _table(result: Result) -> Table:
     labels = labels_of(result)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("trial", width=min(_NAME_WIDTH, max(map(len, labels.values()))), overflow="fold")
+    longest = max(map(len, ("trial", *labels.values())))
+    table.add_column("trial", width=min(_NAME_WIDTH, longest), overflow="fold")
     table.add_column(format.metric_name(result.task.metric) + " [95 % interval]", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("trained", justify="right", no_wrap=True)
@@ -128,7 +129,8 @@ def _closing_lines(result: Result) -> list[Text]:
             )
         )
     for finding in result.verdict.findings if result.verdict else ():
-        words = " ".join(filter(None, [finding.text, finding.evidence, finding.remedy]))
+        parts = [finding.text, finding.evidence, finding.remedy]
+        words = " ".join(part if part.endswith(".") else f"{part}." for part in parts if part)
         lines.append(Text(f"{finding.severity.capitalize()}: {words}", style=_STYLES[finding.severity]))
     if winner_of(result) is not None:
         lines.append(Text(f"Model: {result.best}   Report: {result.run}/report.html", style="dim"))

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from cutpoint.backbones.inputs import prepare_input, to_inputs
+from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.load import load_backbone
 from cutpoint.data import load_dataset
 from cutpoint.data.splits import holdout
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.heads.exact import fit_exact
-from cutpoint.runtime import channels_last, tune_allocator
+from cutpoint.runtime import tune_allocator
 
 _SHARED = Path(os.environ.get("CUTPOINT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 _TEST_ROWS = 300
@@ -77,7 +77,7 @@ def _run(contender: str, rows: int, epochs: int) -> tuple[float, float]:
         head: nn.Module = _plain(backbone.module.eval(), backbone, pictures, dataset.targets[train], epochs)
     else:
         tune_allocator()
-        channels_last(backbone.module)
+        use_channels_last(backbone.module)
         bank = FeatureBank(backbone, dataset, train, ActivationCache(limit=0))
         head = fit_exact(bank.pooled().final, dataset.targets[bank.rows], dataset.task).head
     seconds = time.perf_counter() - started
@@ -94,7 +94,7 @@ def _plain(
         order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(epoch))
         for batch in order.split(32):
             with torch.no_grad():
-                features = module(to_inputs(backbone.preprocessing, pictures[batch]).contiguous())
+                features = module(backbone.inputs.to_network(pictures[batch]).contiguous())
             loss = nn.functional.cross_entropy(head(features), labels[batch])
             optimizer.zero_grad()
             loss.backward()
@@ -103,14 +103,14 @@ def _plain(
 
 
 def _decode(backbone: object, dataset: object, rows: np.ndarray) -> torch.Tensor:
-    prepared = [prepare_input(backbone.preprocessing, dataset.inputs[int(row)]) for row in rows]
+    prepared = [backbone.inputs.prepare(dataset.inputs[int(row)]) for row in rows]
     return torch.from_numpy(np.stack(prepared))
 
 
 @torch.inference_mode()
 def _accuracy(backbone: object, head: nn.Module, pictures: torch.Tensor, targets: np.ndarray) -> float:
     guesses = [
-        head(backbone.module.eval()(to_inputs(backbone.preprocessing, batch))).argmax(1)
+        head(backbone.module.eval()(backbone.inputs.to_network(batch))).argmax(1)
         for batch in pictures.split(32)
     ]
     return float((torch.cat(guesses).numpy() == targets).mean())

@@ -17,6 +17,7 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens
 from cutpoint.heads.modules import Head, predict_scores, scores_of
+from cutpoint.runtime import in_parts
 from cutpoint.types import IGNORED, Task
 
 BATCH_SIZE = 32
@@ -170,9 +171,13 @@ class Model:
     ) -> NDArray[np.float32]:
         """The function of every input, in the inputs' order; rows of different length are padded with -1."""
         outputs: dict[int, NDArray[np.float32]] = {}
+
+        def run(batch: Tensor) -> NDArray[np.float32]:
+            return function(self.backbone.inputs.to_network(batch.to(self.device))).float().cpu().numpy()
+
         with torch.inference_mode():
             for rows, batch in self._batches(inputs):
-                found = function(self.backbone.inputs.to_network(batch.to(self.device))).float().cpu().numpy()
+                found = [row for _, part in in_parts(run, batch) for row in part]
                 outputs.update(zip(rows, found, strict=True))
                 if on_progress:
                     on_progress(len(outputs), len(inputs))

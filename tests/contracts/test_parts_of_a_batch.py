@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cutpoint.errors import RegimeError
+from cutpoint.model import Model
 from cutpoint.objectives import ContrastiveLoss, SupervisedLoss
 from cutpoint.regimes import Objective, Phase, Regime
 from cutpoint.training.fit import Fit
@@ -212,3 +213,26 @@ def test_loss_of_a_language_model_is_that_of_transformers(benches: Benches) -> N
         tokens += ids.shape[1] - 1
     assert counted == tokens and 0 <= right <= tokens
     assert np.exp(summed / counted) == pytest.approx(np.exp(losses / tokens), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "tagger", "language", "convolutional"])
+def test_too_little_memory_for_judging_and_predicting_halves_the_batch(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    bench = benches(kind)
+    fit = fit_of(bench, plain(Objective()))
+    next(iter(fit))  # from here on nothing is read from the cache
+    model = Model(bench.backbone, fit.network, bench.data.task, "plain", 0)
+    inputs, rows = bench.bank.dataset.inputs[:40], np.arange(40)
+    judged, predicted = fit.predict(rows), model.predict_scores(inputs)
+    passed: list[int] = []
+
+    def small(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if len(given[0]) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory. (planted)")
+        passed.append(len(given[0]))
+
+    fit.network.backbone.register_forward_pre_hook(small)
+    np.testing.assert_allclose(fit.predict(rows), judged, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict_scores(inputs), predicted, rtol=1e-4, atol=1e-5)
+    assert max(passed) <= 10 and sum(passed) == 80

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.data.summary import content_hash, summarise
 from cutpoint.errors import ArtifactError, BackboneError, CutpointError, TrainingError
 from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
@@ -40,7 +41,6 @@ from cutpoint.race.verdict import write_verdict
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.regime import Regime
 from cutpoint.reports import write_report
-from cutpoint.runtime import channels_last
 from cutpoint.types import Comparison, Dataset, LayerProbe, Result, Trial, Verdict
 
 _REPORT_SECONDS = 5.0
@@ -101,7 +101,7 @@ class Race:
         self.dataset = dataset
         self.entries = entries
         for entry in entries:
-            channels_last(entry.backbone.module.to(settings.device))
+            use_channels_last(entry.backbone.module.to(settings.device))
         self.settings = settings
         self.folder = folder
         self.versions = versions

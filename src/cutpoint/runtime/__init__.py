@@ -2,9 +2,9 @@
 
 from cutpoint.runtime.allocator import tune_allocator
 from cutpoint.runtime.device import (
-    channels_last,
     choose_device,
     free_memory,
+    in_parts,
     is_mixed_precision,
     is_out_of_memory,
     mixed_precision,
@@ -17,9 +17,9 @@ from cutpoint.runtime.memory import PeakMemory, available_memory
 __all__ = [
     "PeakMemory",
     "available_memory",
-    "channels_last",
     "choose_device",
     "free_memory",
+    "in_parts",
     "is_mixed_precision",
     "is_out_of_memory",
     "mixed_precision",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from cutpoint.errors import CutpointError
+
+Result = TypeVar("Result")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -43,14 +45,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def channels_last(module: nn.Module) -> nn.Module:
-    """The module with its convolution weights channels-last: the fastest layout on CPUs and in half precision."""
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return module
 
 
 def set_threads(count: int | None) -> int:
@@ -91,3 +85,24 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def in_parts(function: Callable[[Any], Result], items: Any) -> Iterator[tuple[Any, Result]]:
+    """(items, the function of them); where the memory does not suffice, of their halves one after the other.
+
+    Args:
+        function: Of several items; its result stands by itself, so that halves may be answered apart.
+        items: What can be counted and cut by slices.
+    """
+    try:
+        found = function(items)
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or len(items) == 1:
+            raise
+    else:
+        yield items, found
+        return
+    free_memory()
+    half = len(items) // 2
+    yield from in_parts(function, items[:half])
+    yield from in_parts(function, items[half:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from cutpoint.evaluation.metrics import check_metric
 from cutpoint.heads.modules import scores_of
 from cutpoint.model import Network
 from cutpoint.objectives import SupervisedLoss
+from cutpoint.runtime import in_parts
 from cutpoint.training.source import Positions, Source
 from cutpoint.types import IGNORED
 
 EVALUATION_BATCH = 64
+Found = TypeVar("Found")
 
 
 class Judge:
@@ -41,7 +43,7 @@ class Judge:
     def features(self, source: Source, positions: Positions) -> Tensor:
         """(N, width) pooled features; where words are read out, (words with a target, width)."""
         parts: dict[int, Tensor] = {}
-        for rows, features in self._run(source, positions, lambda features: features):
+        for rows, features in self._run(source, positions, lambda features, _: features):
             parts.update(zip(rows.tolist(), features, strict=True))
         inside = self._is_target(positions)
         ordered = [parts[row] for row in positions.tolist()]
@@ -89,22 +91,29 @@ class Judge:
     def _judge(self, source: Source, positions: Positions) -> tuple[float, NDArray[np.float32]]:
         total, weight = 0.0, 0.0
         scores: dict[int, NDArray[np.float32]] = {}
-        for rows, logits in self._run(source, positions, self.network.head):
-            targets = self.targets[rows]
-            total += float(self.loss.total(logits, targets))
-            weight += float(self.loss.weight(targets))
-            found = scores_of(self.task, logits, targets).float().cpu().numpy()
+
+        def judged(features: Tensor, rows: Positions) -> tuple[float, float, NDArray[np.float32]]:
+            logits, targets = self.network.head(features), self.targets[rows]
+            loss, counted = self.loss.total(logits, targets), self.loss.weight(targets)
+            return float(loss), float(counted), scores_of(self.task, logits, targets).float().cpu().numpy()
+
+        for rows, (loss, counted, found) in self._run(source, positions, judged):
+            total += loss
+            weight += counted
             scores.update(zip(rows.tolist(), found, strict=True))
         return total / weight if weight else math.nan, np.stack([scores[row] for row in positions.tolist()])
 
     def _run(
-        self, source: Source, positions: Positions, function: Callable[[Tensor], Tensor]
-    ) -> Iterator[tuple[Positions, Tensor]]:
+        self, source: Source, positions: Positions, function: Callable[[Tensor, Positions], Found]
+    ) -> Iterator[tuple[Positions, Found]]:
         """Batches of positions with the function of their features; texts of like length together."""
         order = positions
         if source.lengths is not None:
             order = positions[np.argsort(source.lengths[positions], kind="stable")]
+
+        def run(rows: Positions) -> Found:
+            return function(source.features(*source.read(rows, 0, False)), rows)
+
         with inference(self.network):
             for start in range(0, len(order), EVALUATION_BATCH):
-                rows = order[start : start + EVALUATION_BATCH]
-                yield rows, function(source.features(*source.read(rows, 0, False)))
+                yield from in_parts(run, order[start : start + EVALUATION_BATCH])

@@ -34,7 +34,7 @@ def test_sharpened_probabilities_are_overconfident():
     found = calibrate(CLASSES, targets, (sharp / sharp.sum(axis=1, keepdims=True)).astype(np.float32))
     assert found.error == pytest.approx(found.confidence - found.accuracy, abs=0.01)
     finding = overconfidence(found)
-    assert finding is not None and "mean confidence" in finding.evidence
+    assert finding is not None and f"mean confidence {100 * found.confidence:.1f} %" in finding.evidence
 
 
 def test_worked_by_hand():

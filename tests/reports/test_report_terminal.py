@@ -9,6 +9,7 @@ import sample_result
 from rich.console import Console
 
 from cutpoint.reports import print_result, result_text
+from cutpoint.types import Finding
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,19 @@ def test_perplexity_is_no_share() -> None:
     assert "1 650 [1 200–2 100]" in joined
     assert "330 [300–360]" in joined and "led at first" in joined
     assert "kept out: −9.1 %, P(gain > 0) 8 %" in joined
+
+
+def test_short_names_do_not_break_the_heading() -> None:
+    full = sample_result.ten_classes()
+    full = full.model_copy(update={"trials": tuple(t for t in full.trials if t.id == "full")})
+    assert [line.split()[0] for line in result_text(full).splitlines()[:2]] == ["trial", "full"]
+
+
+def test_text_evidence_and_remedy_of_a_warning_are_sentences() -> None:
+    found = Finding(
+        code="few", severity="warning", text="1 class is small.", evidence="red (3)", remedy="Label it."
+    )
+    full = sample_result.ten_classes()
+    assert full.verdict is not None
+    full = full.model_copy(update={"verdict": full.verdict.model_copy(update={"findings": (found,)})})
+    assert "Warning: 1 class is small. red (3). Label it." in result_text(full)

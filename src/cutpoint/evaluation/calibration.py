@@ -75,7 +75,7 @@ def overconfidence(calibration: Calibration) -> Finding | None:
         code="overconfident",
         severity="warning",
         text="The probabilities promise more than they hold: do not set thresholds on them as they are.",
-        evidence=f"mean confidence {calibration.confidence:.1%}, accuracy {calibration.accuracy:.1%}, "
-        f"expected calibration error {calibration.error:.1%}",
+        evidence=f"mean confidence {100 * calibration.confidence:.1f} %, "
+        f"accuracy {100 * calibration.accuracy:.1f} %, expected calibration error {100 * calibration.error:.1f} %",
         remedy="Stop earlier, use label smoothing or more regularisation, or choose thresholds on new data.",
     )

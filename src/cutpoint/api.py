@@ -22,8 +22,8 @@ from cutpoint.errors import ArtifactError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
-from cutpoint.race.plan import Plan
-from cutpoint.race.race import Entry, Race
+from cutpoint.race.plan import Entry, Plan
+from cutpoint.race.race import Race
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.settings import Settings, parse_budget, parse_target

@@ -15,7 +15,8 @@ from cutpoint.backbones.builtin import load_builtin
 from cutpoint.data import load_dataset
 from cutpoint.errors import ArtifactError, BackboneError, CutpointError, RegimeError
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.race import Entry, Race
+from cutpoint.race.plan import Entry
+from cutpoint.race.race import Race
 from cutpoint.race.run_folder import open_folder
 from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher

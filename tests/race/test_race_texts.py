@@ -13,7 +13,7 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.errors import BackboneError, DataError
 from cutpoint.race.judging import plan_judging
-from cutpoint.race.race import Entry
+from cutpoint.race.plan import Entry
 from cutpoint.race.settings import Settings
 from cutpoint.race.texts import as_tokens
 from cutpoint.race.watcher import Watcher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.evaluation.metrics import METRICS
@@ -20,6 +21,14 @@ from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Pro
 
 _ACTIVATIONS_SHARE = 0.5
 """Of the free memory, for what passes through the network at once."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A backbone and the regimes that race on it."""
+
+    backbone: Backbone
+    regimes: Sequence[Regime]
 
 
 class PlannedTrial(Record):

@@ -15,47 +15,36 @@ import torch
 from numpy.typing import NDArray
 
 from cutpoint.artifacts import load_model, save_model
-from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
-from cutpoint.data.summary import content_hash, summarise
+from cutpoint.data.summary import content_hash
 from cutpoint.errors import ArtifactError, BackboneError, CutpointError, TrainingError
 from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
 from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
-from cutpoint.features.cut import valid_cuts
-from cutpoint.features.layer_probe import probe_layers
 from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
-from cutpoint.race.calibration import Calibration, calibrate
+from cutpoint.race.calibration import Calibration
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.judging import Judging, plan_judging
-from cutpoint.race.plan import Plan, PlannedTrial, excluded_trials, in_order, plan_trials, without_room
+from cutpoint.race.plan import Entry, Plan, PlannedTrial
+from cutpoint.race.planning import make_plan
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.trial import Ground, TrialRun
 from cutpoint.race.verdict import write_verdict
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes.regime import Regime
 from cutpoint.reports import write_report
-from cutpoint.types import Comparison, Dataset, LayerProbe, Result, Trial, Verdict
+from cutpoint.types import Comparison, Dataset, Result, Trial, Verdict
 
 _REPORT_SECONDS = 5.0
 
 
 class OutOfTimeError(Exception):
     """The guard: the budget is spent in the middle of a trial."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A backbone and the regimes that race on it."""
-
-    backbone: Backbone
-    regimes: Sequence[Regime]
 
 
 @dataclass
@@ -153,67 +142,17 @@ class Race:
         plan = read_record(self.folder.plan, Plan)
         if plan is None:
             save_first_model(self.dataset, self.entries[0].backbone, self.judging, self.folder, self.watcher)
-            plan = self._make_plan()
+            plan = make_plan(
+                self.entries,
+                self.banks,
+                judging=self.judging,
+                settings=self.settings,
+                versions=self.versions,
+                watcher=self.watcher,
+            )
             write_record(self.folder.plan, plan)
         self._check_same(plan)
         return plan
-
-    def _make_plan(self) -> Plan:
-        trials: list[PlannedTrial] = []
-        curves, calibrations, dropped = {}, {}, {}
-        excluded: list[Trial] = []
-        named = [entry for entry in self.entries if entry.backbone.blocks]
-        for entry in self.entries:
-            backbone, bank = entry.backbone, self.banks[entry.backbone.name]
-            if backbone.blocks:
-                bank.store_prepared()
-            curve = self._curve(bank)
-            calibration = calibrate(bank, bank.targets, self.dataset.task, self.device)
-            prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
-            excluded += excluded_trials(
-                backbone, entry.regimes, self.dataset.task, self.settings.seed, prefix
-            )
-            trials += plan_trials(
-                backbone,
-                entry.regimes,
-                calibration=calibration,
-                curve=curve,
-                judging=self.judging,
-                task=self.dataset.task,
-                settings=self.settings,
-                prefix=prefix,
-            )
-            curves[backbone.name], calibrations[backbone.name] = curve, calibration
-            dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
-            if dropped[backbone.name]:
-                names = ", ".join(dropped[backbone.name])
-                self.watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
-        excluded += without_room(trials, calibrations, self.settings.seed)
-        return Plan(
-            settings=self.settings,
-            regimes={entry.backbone.name: tuple(entry.regimes) for entry in self.entries},
-            task=self.dataset.task,
-            data=summarise(self.dataset),
-            judged_on=self.judging.sentence,
-            backbones={entry.backbone.name: entry.backbone.reference for entry in self.entries},
-            provenance={entry.backbone.name: entry.backbone.provenance for entry in self.entries},
-            layer_probe={name: curve for name, curve in curves.items() if curve},
-            dropped_cuts=dropped,
-            calibration=calibrations,
-            trials=in_order([trial for trial in trials if trial.id not in {each.id for each in excluded}]),
-            excluded=tuple(excluded),
-            versions=self.versions,
-        )
-
-    def _curve(self, bank: FeatureBank) -> tuple[LayerProbe, ...]:
-        """The every-layer probe; none of what has no layers, or no features to put a head on."""
-        backbone, task = bank.backbone, self.dataset.task
-        if not backbone.blocks or task.kind == "language":
-            return ()
-        pooled = bank.pooled()
-        self.watcher.on_message(f"Probing every block of {backbone.name}.")
-        groups = None if self.dataset.groups is None else self.dataset.groups[bank.rows]
-        return probe_layers(backbone, pooled, bank.targets, task, groups=groups, seed=self.settings.seed)
 
     def _check_same(self, plan: Plan) -> None:
         """Raise where the folder's run was asked for something else: its answer would be to another question."""
@@ -455,7 +394,3 @@ def _check_different(entries: Sequence[Entry]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise BackboneError(f"The backbone {name} is named twice.", "Name each backbone once.")
-
-
-def _short(name: str) -> str:
-    return name.replace(":", "-").replace("/", "-")

@@ -1,0 +1,106 @@
+"""Makes the plan: everything that is timed, probed and decided before the first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from cutpoint.data.summary import summarise
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.cut import valid_cuts
+from cutpoint.features.layer_probe import probe_layers
+from cutpoint.race.calibration import calibrate
+from cutpoint.race.judging import Judging
+from cutpoint.race.plan import (
+    Entry,
+    Plan,
+    PlannedTrial,
+    excluded_trials,
+    in_order,
+    plan_trials,
+    without_room,
+)
+from cutpoint.race.settings import Settings
+from cutpoint.race.watcher import Watcher
+from cutpoint.types import LayerProbe, Trial
+
+
+def make_plan(
+    entries: Sequence[Entry],
+    banks: Mapping[str, FeatureBank],
+    *,
+    judging: Judging,
+    settings: Settings,
+    versions: dict[str, str],
+    watcher: Watcher,
+) -> Plan:
+    """Time every backbone, probe its layers, and fix which trials run in which order.
+
+    Args:
+        entries: Backbones with their regimes.
+        banks: Backbone name → its bank, over one data set.
+        judging: On which rows trials are judged.
+        settings: The race's.
+        versions: Library versions, for the record.
+        watcher: Hears of what takes its time.
+    """
+    dataset = banks[entries[0].backbone.name].dataset
+    trials: list[PlannedTrial] = []
+    curves, calibrations, dropped = {}, {}, {}
+    excluded: list[Trial] = []
+    named = [entry for entry in entries if entry.backbone.blocks]
+    for entry in entries:
+        backbone, bank = entry.backbone, banks[entry.backbone.name]
+        if backbone.blocks:
+            bank.store_prepared()
+        curve = _curve(bank, settings.seed, watcher)
+        calibration = calibrate(bank, bank.targets, dataset.task, torch.device(settings.device))
+        prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
+        excluded += excluded_trials(backbone, entry.regimes, dataset.task, settings.seed, prefix)
+        trials += plan_trials(
+            backbone,
+            entry.regimes,
+            calibration=calibration,
+            curve=curve,
+            judging=judging,
+            task=dataset.task,
+            settings=settings,
+            prefix=prefix,
+        )
+        curves[backbone.name], calibrations[backbone.name] = curve, calibration
+        dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
+        if dropped[backbone.name]:
+            names = ", ".join(dropped[backbone.name])
+            watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
+    excluded += without_room(trials, calibrations, settings.seed)
+    return Plan(
+        settings=settings,
+        regimes={entry.backbone.name: tuple(entry.regimes) for entry in entries},
+        task=dataset.task,
+        data=summarise(dataset),
+        judged_on=judging.sentence,
+        backbones={entry.backbone.name: entry.backbone.reference for entry in entries},
+        provenance={entry.backbone.name: entry.backbone.provenance for entry in entries},
+        layer_probe={name: curve for name, curve in curves.items() if curve},
+        dropped_cuts=dropped,
+        calibration=calibrations,
+        trials=in_order([trial for trial in trials if trial.id not in {each.id for each in excluded}]),
+        excluded=tuple(excluded),
+        versions=versions,
+    )
+
+
+def _curve(bank: FeatureBank, seed: int, watcher: Watcher) -> tuple[LayerProbe, ...]:
+    """The every-layer probe; none of what has no layers, or no features to put a head on."""
+    backbone, task = bank.backbone, bank.dataset.task
+    if not backbone.blocks or task.kind == "language":
+        return ()
+    pooled = bank.pooled()
+    watcher.on_message(f"Probing every block of {backbone.name}.")
+    groups = None if bank.dataset.groups is None else bank.dataset.groups[bank.rows]
+    return probe_layers(backbone, pooled, bank.targets, task, groups=groups, seed=seed)
+
+
+def _short(name: str) -> str:
+    return name.replace(":", "-").replace("/", "-")

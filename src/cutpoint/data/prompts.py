@@ -12,7 +12,7 @@ def split_prompt(text: str | Chat | Completion) -> tuple[str | Chat, str]:
 
     Args:
         text: A chat is split before the assistant's last turn, a completion where it begins, plain text after a few
-            words.
+            words, at most half of them.
     """
     if isinstance(text, Completion):
         return text.prompt, text.completion
@@ -20,7 +20,8 @@ def split_prompt(text: str | Chat | Completion) -> tuple[str | Chat, str]:
         last = max(place for place, message in enumerate(text) if message.role == "assistant")
         return Chat(text[:last]), text[last].content
     words = text.split(" ")
-    return " ".join(words[:_GIVEN_WORDS]), " ".join(words[_GIVEN_WORDS:])
+    given = min(_GIVEN_WORDS, (len(words) + 1) // 2)
+    return " ".join(words[:given]), " ".join(words[given:])
 
 
 def prompt_text(prompt: str | Chat) -> str:

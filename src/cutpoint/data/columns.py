@@ -129,10 +129,16 @@ def target_column(table: Table, wanted: Wanted, inputs: Sequence[str]) -> str:
         return wanted.target
     left = _left(table, (*inputs, *wanted.taken, *_split_columns(table, (*inputs, *wanted.taken))))
     usual = [name for name in left if name.strip().lower() in TARGET_NAMES]
+    if not left:
+        raise DataError(
+            f"{table.source} has no column of labels beside {few(inputs)}.",
+            "Add one. A language model needs none: --task language.",
+        )
     if len(usual) != 1 and len(left) != 1:
         raise DataError(
             f"the label column of {table.source} cannot be told.",
-            f"Name one by --target-column; the columns are {few(list(table.columns), 20)}.",
+            f"Name one by --target-column; the columns are {few(list(table.columns), 20)}. For a language model: "
+            "--task language --input-column PROMPT,COMPLETION.",
         )
     return usual[0] if len(usual) == 1 else left[0]
 
@@ -140,7 +146,8 @@ def target_column(table: Table, wanted: Wanted, inputs: Sequence[str]) -> str:
 def with_splits_and_groups(
     collected: Collected, table: Table, wanted: Wanted, used: Sequence[str]
 ) -> Collected:
-    """The rows with what file names, a column called "split" and the group column say of them.
+    """The rows with what file names, a column called "split" and the group column say of them, and a note on columns
+    that say nothing.
 
     Args:
         collected: Rows of the table, in its order.
@@ -156,7 +163,9 @@ def with_splits_and_groups(
     if splits is None and columns:
         splits = _splits(table.columns[columns[0]], table)
     groups = None if wanted.group is None else _groups(table, wanted.group)
-    return replace(collected, splits=splits, groups=groups)
+    unused = _left(table, (*used, *wanted.taken, *columns))
+    notes = [*collected.notes, *([f"columns that are not used: {few(unused)}"] if unused else [])]
+    return replace(collected, splits=splits, groups=groups, notes=tuple(notes))
 
 
 def _left(table: Table, taken: Iterable[str]) -> list[str]:

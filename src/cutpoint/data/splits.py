@@ -52,7 +52,7 @@ def hold_out_mask(
         what = counted(len(targets), "example") if groups is None else counted(len(set(groups)), "group")
         raise DataError(
             f"a share of {fraction:g} cannot be held out of {what} so that every class stays in both parts.",
-            "Add examples or groups, or give a test split of your own.",
+            "Each class keeps two examples for training. Add examples or groups, or give a test split of your own.",
         )
     return held
 

@@ -26,7 +26,8 @@ def read_texts(table: Table, wanted: Wanted) -> Collected:
     if len(columns) == 2:
         where = f"texts are pairs of the columns “{columns[0]}” and “{columns[1]}”"
     notes = [f"{where}, labels in “{target}”"]
-    repeated = len(inputs) - len(set(inputs))
+    written = [text for text in inputs if "".join(text).strip()]
+    repeated = len(written) - len(set(written))
     if repeated:
         notes.append(f"rows whose text an earlier row has as well: {repeated:,}")
     collected = Collected(

@@ -60,6 +60,8 @@ def test_a_mask_needs_a_language_model(cutpoint, animals: Path, chats: Path) -> 
     assert ended.code == 2 and "multiclass" in ended.err
     ended = cutpoint("audit", chats, "--show-mask")
     assert ended.code == 2 and "--backbone" in ended.err
+    ended = cutpoint("audit", chats, "--max-length", "16")
+    assert ended.code == 2 and "--backbone" in ended.err
 
 
 @pytest.mark.parametrize(("term", "marked"), [("xterm-256color", "\x1b[7mcat\x1b[0m"), ("dumb", "⟦cat⟧")])

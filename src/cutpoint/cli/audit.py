@@ -98,6 +98,8 @@ def _tokens_of(
             "Leave it out, or say --task language.",
         )
     if backbone is None:
+        if max_length is not None:
+            raise DataError("--max-length needs a tokenizer.", "Name a text model with --backbone.")
         if show_mask:
             raise DataError("--show-mask needs a tokenizer.", "Name a language model with --backbone.")
         return None

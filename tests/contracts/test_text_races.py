@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_texts
 
 import cutpoint as cp
+import tiny_texts
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.regimes import Objective, Phase, Regime
 from cutpoint.types import Result
@@ -66,6 +66,18 @@ def test_tagging_finds_planted_entities(tags: Path, tmp_path: Path) -> None:
     sentence = cp.types.Words(("two", "dog", "run", "home", "lake"))
     assert model.predict([sentence]) == [["O", "B-animal", "O", "O", "B-place"]]
     assert cp.evaluate(tmp_path / "run", tags).n > result.test.n
+
+
+def test_the_longest_sentence_need_not_be_among_those_judged(tags: Path, tmp_path: Path) -> None:
+    encoder = tiny_texts.save_encoder(tmp_path / "encoder")
+    lines, data = tags.read_text().splitlines(), tmp_path / "data"
+    data.mkdir()
+    long = json.dumps({"tokens": ["the", "cat"] * 9, "tags": ["O", "B-animal"] * 9})
+    (data / "train.jsonl").write_text("\n".join([long, *lines[:80]]))
+    (data / "test.jsonl").write_text("\n".join(lines[80:]))
+    result = race(data, tmp_path / "run", encoder, ["linear-probe", BRIEF_FULL], reference=tags)
+    assert result.test is not None and result.test.n == 40
+    assert result.trials[1].retention is not None
 
 
 @pytest.fixture(scope="module")

@@ -147,3 +147,15 @@ def test_entities_of_real_sentences(shared):
     counts = entity_counts(targets, predictions, labels)
     assert (counts[:, :1] == counts).all()
     assert counts[:, 1].sum() == sum(len(_by_conlleval(sentence)) for sentence in sentences) > 1000
+
+
+@pytest.mark.parametrize("metric", ["entity_f1", "token_accuracy"])
+def test_words_that_no_prediction_reaches_count_as_wrong(metric: str) -> None:
+    """As where the longest sentence of the data is not among those judged, or is cut off."""
+    task = Task(kind="tagging", labels=("O", "B-x"), metric=metric)
+    targets = np.array([[0, 1, IGNORED, IGNORED, IGNORED], [1, 0, 0, 1, IGNORED]])
+    narrow = np.array([[0, 1, -1], [1, 0, 0]], dtype=np.float32)
+    wide = np.array([[0, 1, -1, -1, -1, -1], [1, 0, 0, -1, -1, -1]], dtype=np.float32)
+    found = score(task, targets, narrow)
+    assert found == score(task, targets, wide)
+    assert found.value == pytest.approx({"entity_f1": 4 / 5, "token_accuracy": 5 / 6}[metric])

@@ -69,14 +69,14 @@ def entity_counts(targets: Array, predictions: Array, labels: tuple[str, ...]) -
 
     Args:
         targets: int64 (N, longest) tag numbers, `IGNORED` where nothing is to be predicted.
-        predictions: float32 (N, longest) predicted tag numbers; -1, where none was predicted, counts as O.
+        predictions: float32 (N, places) predicted tag numbers; -1, where none was predicted, counts as O.
         labels: Names of the tags, in the BIO scheme.
 
     Raises:
         DataError: Tags of another scheme.
     """
     tags = bio_tags(labels)
-    is_word = targets != IGNORED
+    is_word, predictions = targets != IGNORED, over_words(predictions, targets)
     present = _spans(np.where(is_word, targets, -1), tags)
     predicted = _spans(np.where(is_word, predictions, -1).astype(np.int64), tags)
     place = np.full((2, targets.size), -1)
@@ -87,6 +87,16 @@ def entity_counts(targets: Array, predictions: Array, labels: tuple[str, ...]) -
     return np.stack([np.bincount(starts // longest, minlength=rows) for starts in groups], axis=1).astype(
         float
     )
+
+
+def over_words(predictions: Array, targets: Array) -> Array:
+    """Predictions (N, places) as wide as the targets (N, longest), with -1 where there is none.
+
+    A network answers up to the longest sentence that it is given, or up to where it cuts sentences off.
+    """
+    longest = targets.shape[1]
+    behind = max(longest - predictions.shape[1], 0)
+    return np.pad(predictions[:, :longest], ((0, 0), (0, behind)), constant_values=-1)
 
 
 def _spans(numbers: Array, tags: BioTags) -> _Spans:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.errors import DataError
-from cutpoint.evaluation.entities import bio_tags, entity_counts
+from cutpoint.evaluation.entities import bio_tags, entity_counts, over_words
 from cutpoint.types import IGNORED, Task, TaskKind
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ class Metric:
         name: How the user calls it.
         kinds: Kinds of task that it can judge.
         weighted: (targets, predictions, task, weights (B, N)) → (B,) float64; NaN where a resample does not
-            define it. Predictions are (N, outputs); for tagging (N, longest) tag numbers, -1 where there is none;
+            define it. Predictions are (N, outputs); for tagging (N, places) tag numbers, -1 where there is none;
             for language (N, 3): summed negative log-likelihood in nats, tokens, and tokens predicted right.
         per_example: (targets, predictions, task) → (N,) whose mean is the metric, where there is such.
         greater_is_better: False for errors and losses.
@@ -258,7 +258,7 @@ def _entity_f1(targets: Array, predictions: Array, task: Task, weights: Array) -
 def _token_accuracy(targets: Array, predictions: Array, task: Task, weights: Array) -> Array:
     """Over words, not over sentences: a long sentence counts for more."""
     is_word = targets != IGNORED
-    right = ((predictions == targets) & is_word).sum(axis=1)
+    right = ((over_words(predictions, targets) == targets) & is_word).sum(axis=1)
     return _divide(weights @ right, weights @ is_word.sum(axis=1))
 
 

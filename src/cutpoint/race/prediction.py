@@ -11,8 +11,9 @@ RATE_SHARE = 0.25
 """Share of a fit's epochs that each candidate rate is tried for."""
 _RANKS_TRIED = 2
 """Ranks beside the first that are tried at least."""
-_CHECKPOINTED_SHARE = 0.2
-"""Of the activations that stay where those of a block are computed again (Chen et al. 2016: about √L of L blocks)."""
+_CHECKPOINTED_SHARE = 0.5
+"""Of the activations that are there at once where those of a block are computed again: measured on eight blocks
+(benchmarks/language_memory.py); of more blocks it is less (Chen et al. 2016)."""
 _FLOAT_BYTES = 4
 
 

@@ -14,6 +14,8 @@ _RANKS_TRIED = 2
 _CHECKPOINTED_SHARE = 0.5
 """Of the activations that are there at once where those of a block are computed again: measured on eight blocks
 (benchmarks/language_memory.py); of more blocks it is less (Chen et al. 2016)."""
+_BESIDE_ADAPTERS = 2.0
+"""LoRA's dropout and its products beside each layer keep about as much again as the layers: measured there too."""
 _FLOAT_BYTES = 4
 
 
@@ -67,6 +69,8 @@ def _memory(recipe: Recipe, calibration: Calibration, head: int, trainable: int,
     above = 1 - calibration.flops_below[recipe.cut]
     at_once = max((passing(stage) for stage in recipe.stages if stage.phase.solver == "gradient"), default=0)
     kept = _CHECKPOINTED_SHARE if regime.checkpointing else 1.0
+    if adapter is not None:
+        kept *= _BESIDE_ADAPTERS
     added = trainable if adapter is not None else 0
     return predict_memory(
         calibration.parameters + head + added,

@@ -87,10 +87,12 @@ def calibrate(
     step = _BACKWARD * forward
     if predict_memory(parameters, parameters, activations=kept * len(inputs)) <= available and has_network:
         step = _seconds(lambda: _training_step(network, backbone, inputs), device)
-    total, below = _flops(network.backbone, backbone, inputs[:1])
+    middle = positions[len(positions) // 2 :][:1]
+    total, below = _flops(network.backbone, backbone, bank.to_network(bank.prepared(middle)))
+    share = _share_of_longest(bank, inputs)
     return Calibration(
-        forward_seconds=forward / len(inputs),
-        step_seconds=step / len(inputs),
+        forward_seconds=share * forward / len(inputs),
+        step_seconds=share * step / len(inputs),
         exact_seconds=0.0 if task.kind == "language" else _exact_seconds(bank, targets, task),
         head_seconds=0.0 if task.kind == "language" else _head_seconds(backbone.width, task),
         flops=total,
@@ -112,6 +114,11 @@ def _ordinary_rows(bank: FeatureBank) -> Rows:
         return np.arange(count)
     ordered = np.argsort(bank.lengths, kind="stable")
     return ordered[np.linspace(0, len(ordered) - 1, count).astype(np.int64)]
+
+
+def _share_of_longest(bank: FeatureBank, inputs: Tensor) -> float:
+    """What an example costs in batches of texts of like length, beside this batch, which is padded to its longest."""
+    return 1.0 if bank.lengths is None else float(bank.lengths.mean()) / inputs.shape[-1]
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:

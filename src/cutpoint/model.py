@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens
+from cutpoint.data.text_lists import text_input
+from cutpoint.errors import DataError
 from cutpoint.heads.modules import Head, predict_scores, scores_of
 from cutpoint.runtime import in_parts
-from cutpoint.types import IGNORED, Task
+from cutpoint.types import IGNORED, Chat, Completion, Task, TextPair, Words
 
 BATCH_SIZE = 32
 _READERS = 2
@@ -75,12 +78,12 @@ class Model:
         what a language model writes on.
 
         Args:
-            inputs: Paths, PIL images or arrays; texts, `TextPair`s, `Words`, `Chat`s; for models of plain features,
-                rows (N, width).
+            inputs: Paths, PIL images or arrays; texts, `TextPair`s, `Words`, `Chat`s, or what `fit` takes for them;
+                for models of plain features, rows (N, width).
             on_progress: Called with (done, total).
 
         Raises:
-            DataError: An input cannot be read, naming it.
+            DataError: An input cannot be read, naming it, or one is given in place of a list.
         """
         if self.task.kind == "language":
             return self.generate(inputs, on_progress=on_progress)
@@ -125,11 +128,12 @@ class Model:
 
         Raises:
             TypeError: The model is no language model.
+            DataError: A prompt without a token, or one that leaves no room to write.
         """
         if self.task.kind != "language":
             raise TypeError(f"A model for {self.task.kind} writes no text; use predict.")
-        texts = []
-        for done, prompt in enumerate(prompts, start=1):
+        texts: list[str] = []
+        for done, prompt in enumerate(self._taken(prompts), start=1):
             texts.append(self._continue(prompt, most_tokens))
             if on_progress:
                 on_progress(done, len(prompts))
@@ -139,6 +143,11 @@ class Model:
         text: Any = self.backbone.inputs
         ids = list(text.encode_prompt(prompt))
         start, limit = len(ids), text.preprocessing.max_length
+        if not 0 < start < limit:
+            raise DataError(
+                f"a prompt of {start:,} tokens cannot be continued; the model takes up to {limit:,} in all.",
+                "Give it some text, and leave room for what is to be written.",
+            )
         with torch.inference_mode():
             while len(ids) < min(start + most_tokens, limit):
                 tokens = torch.zeros(1, ROWS, len(ids), dtype=torch.int64)
@@ -155,6 +164,17 @@ class Model:
         """Where the network's weights are."""
         return next(self.network.parameters(), torch.empty(0)).device
 
+    def _taken(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """The inputs, texts as the records that `fit` makes of them."""
+        if isinstance(inputs, str | PathLike | TextPair | Words | Chat | Completion):
+            raise DataError(
+                f"one input ({type(inputs).__name__}) was given in place of a list of inputs.",
+                "Write it in brackets: [input].",
+            )
+        if self.backbone.preprocessing.kind not in ("text", "tfidf"):
+            return inputs
+        return [text_input(row, self.task.kind, f"row {number}") for number, row in enumerate(inputs)]
+
     def _scores(self, batch: Tensor) -> Tensor:
         logits = self.network(batch)
         if self.task.kind == "language":
@@ -170,6 +190,7 @@ class Model:
         self, inputs: Sequence[Any], function: Callable[[Tensor], Tensor], on_progress: OnProgress | None
     ) -> NDArray[np.float32]:
         """The function of every input, in the inputs' order; rows of different length are padded with -1."""
+        inputs = self._taken(inputs)
         outputs: dict[int, NDArray[np.float32]] = {}
 
         def run(batch: Tensor) -> NDArray[np.float32]:

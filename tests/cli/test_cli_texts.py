@@ -95,6 +95,13 @@ def test_a_language_model_writes_on(cutpoint, writer: Path, chats: Path) -> None
     assert "What it writes" in (writer / "report.html").read_text()
 
 
+def test_prompts_without_room_for_an_answer_are_told(cutpoint, writer: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("the cat\n" + "the " * 40)
+    ended = cutpoint("predict", writer, tmp_path / "prompts.txt")
+    assert ended.code == 3 and "prompts.txt line 2: a prompt of 41 tokens" in ended.err
+    assert ended.out.startswith(f"{tmp_path}/prompts.txt line 1\t")
+
+
 def test_options_of_texts_reach_the_race(cutpoint, animals: Path, encoder: Path, tmp_path: Path) -> None:
     data = animals.parent / "texts.csv"
     options = (

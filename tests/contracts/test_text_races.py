@@ -64,7 +64,7 @@ def test_tagging_finds_planted_entities(tags: Path, tmp_path: Path) -> None:
     )  # one word in three is an entity: guessing tags finds about a sixth of them
     model = cp.load(tmp_path / "run")
     sentence = cp.types.Words(("two", "dog", "run", "home", "lake"))
-    assert model.predict([sentence]) == [["O", "B-animal", "O", "O", "B-place"]]
+    assert model.predict([sentence, list(sentence)]) == [["O", "B-animal", "O", "O", "B-place"]] * 2
     assert cp.evaluate(tmp_path / "run", tags).n > result.test.n
 
 
@@ -112,6 +112,39 @@ def test_a_shipped_language_model_goes_on_as_in_its_samples(language: tuple[Resu
     result, folder = language
     sample = result.samples[0]
     assert cp.load(folder / "run").predict([sample.prompt]) == [sample.after]
+
+
+def test_inputs_may_be_written_as_fit_takes_them(language: tuple[Result, Path]) -> None:
+    writer = cp.load(language[1] / "run")
+    chat = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "run"}]
+    as_chat = cp.types.Chat([cp.types.Message("user", "the cat"), cp.types.Message("assistant", "run")])
+    assert writer.generate([chat, {"messages": chat}]) == writer.generate([as_chat]) * 2
+    prepared = [writer.backbone.inputs.prepare(cp.types.Completion("the cat", " run"))]
+    np.testing.assert_array_equal(
+        writer.predict_scores([("the cat", " run")]), writer.predict_scores(prepared)
+    )
+
+
+def test_one_text_is_no_list_of_texts(language: tuple[Result, Path]) -> None:
+    writer = cp.load(language[1] / "run")
+    for ask in (writer.predict, writer.generate, writer.predict_scores):
+        with pytest.raises(cp.CutpointError, match="in place of a list"):
+            ask("the cat")
+
+
+def test_prompts_that_cannot_be_continued(language: tuple[Result, Path]) -> None:
+    writer = cp.load(language[1] / "run")
+    with pytest.raises(cp.CutpointError, match=r"prompt of 33 tokens .* up to 32"):
+        writer.generate(["the", "the " * 32])
+    assert writer.generate(["the " * 30], most_tokens=9)[0] != ""
+
+
+def test_a_race_without_room_for_samples_ends_well(language: tuple[Result, Path], tmp_path: Path) -> None:
+    texts = [" ".join([text] * 6) for text in tiny_texts.sentences(80)]
+    result = race(
+        texts, tmp_path / "run", language[1] / "network", "unchanged", task="language", max_length=8
+    )
+    assert result.status == "finished" and result.samples == () and result.test is not None
 
 
 def test_another_run_gives_the_same(language: tuple[Result, Path], tmp_path: Path) -> None:

@@ -133,7 +133,11 @@ class Answers:
     def _fault(self, number: int) -> str:
         """Why an input cannot be read; empty where it can."""
         try:
-            self._model.backbone.inputs.prepare(self._asked.inputs[number])
+            if self._model.task.kind == "language":
+                self._model.generate([self._asked.inputs[number]], most_tokens=0)
+            else:
+                self._model.backbone.inputs.prepare(self._asked.inputs[number])
         except DataError as error:
-            return error.message
+            name = self._asked.names[number]
+            return error.message if name in error.message else f"{name}: {error.message}"
         return ""

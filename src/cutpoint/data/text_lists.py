@@ -67,6 +67,20 @@ def read_text_list(rows: Rows, labels: Rows | None, task: str | None) -> Collect
     return checked(collected) if kind == "tagging" else collected
 
 
+def text_input(row: Any, task: str, name: str) -> Any:
+    """One input for a model of texts: lists and dicts as `read_text_list` takes them, anything else as it is.
+
+    Raises:
+        DataError: A list or dict that is no text; `name` says where.
+    """
+    if type(row) not in (list, tuple, dict):
+        return row
+    if task == "tagging" and all(isinstance(word, str) for word in row):
+        return Words(row)
+    found = _input_of(row, name)
+    return Completion(*found) if task == "language" and isinstance(found, TextPair) else found
+
+
 def _told(rows: Rows, labels: Rows | None, task: str | None) -> tuple[TaskKind | None, list[Any]]:
     """The task that leaves no doubt, if one does, and the rows as inputs of a data set."""
     if task == "tagging" or (labels is not None and _are_tagged(rows, labels)):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cutpoint.data.images import open_image
 from cutpoint.data.prompts import prompt_text, split_prompt
+from cutpoint.errors import DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.heads.modules import NoHead
 from cutpoint.model import Model, Network
@@ -106,10 +107,13 @@ def _samples(model: Model, dataset: Dataset, rows: NDArray[np.int64], watcher: W
         len(model.backbone.blocks),
     )
     samples: list[Sample] = []
-    for row in rows[:_SAMPLES]:
+    for row in rows:
         watcher.on_work("writing samples", len(samples), min(_SAMPLES, len(rows)))
         prompt, expected = split_prompt(dataset.inputs[int(row)])
-        before, after = (each.generate([prompt])[0] for each in (base, model))
+        try:
+            before, after = (each.generate([prompt])[0] for each in (base, model))
+        except DataError:  # an empty prompt, or one that leaves no room to write
+            continue
         samples.append(
             Sample(
                 name=dataset.names[int(row)],
@@ -119,6 +123,8 @@ def _samples(model: Model, dataset: Dataset, rows: NDArray[np.int64], watcher: W
                 after=after,
             )
         )
+        if len(samples) == _SAMPLES:
+            break
     return tuple(samples)
 
 

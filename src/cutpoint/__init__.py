@@ -39,3 +39,8 @@ def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'cutpoint' has no attribute '{name}'")
     return getattr(importlib.import_module(f"cutpoint.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Public names, also those that are not imported yet: what notebooks complete."""
+    return sorted((*__all__, "__version__"))

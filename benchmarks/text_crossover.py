@@ -125,20 +125,21 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         for row in rows:
             if row["set"] == name:
                 curves[row["trial"]].append(row)
-        for trial in sorted(curves):
-            points = sorted(curves[trial], key=lambda row: row["train_rows"])
+        for number, trial in enumerate(REGIMES):
+            points = sorted(curves.get(trial, ()), key=lambda row: row["train_rows"])
             scores = [row["validation"] for row in points]
             errors = [
                 [score["value"] - score["low"] for score in scores],
                 [score["high"] - score["value"] for score in scores],
             ]
             panel.errorbar(
-                [row["train_rows"] for row in points],
+                [row["train_rows"] * 1.04**number for row in points],  # side by side
                 [score["value"] for score in scores],
                 yerr=errors,
                 marker="o",
                 capsize=2,
                 label=trial,
+                color=f"C{number}",
             )
         panel.set(title=name, xscale="log", xlabel="training texts", ylabel="validation accuracy")
         panel.grid(alpha=0.3)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_texts import ANIMALS, texts_of_animals
 
 import cutpoint as package
 from cutpoint.adapters.adapter import Adapter
@@ -20,6 +19,7 @@ from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import LinearHead
 from cutpoint.model import Model, Network
 from cutpoint.types import Task
+from tiny_texts import ANIMALS, texts_of_animals
 
 TEXTS = texts_of_animals(np.arange(12) % 3)
 

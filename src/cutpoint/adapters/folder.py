@@ -73,7 +73,10 @@ def _put_in(module: nn.Module, adapter: Adapter, folder: Path) -> None:
     elif adapter.kind == "bottleneck":
         add_bottlenecks(module, json.loads((folder / CONFIG).read_text())["targets"], adapter.size)
     else:
-        inject_peft(module, _peft_config(folder))
+        config = _peft_config(folder)
+        # 4-bit layers stand the other way round than the layers of GPT-2 that they replace
+        config.fan_in_fan_out = any(is_transposed(layer) for layer in module.modules())
+        inject_peft(module, config)
 
 
 def _config(module: Any, adapter: Adapter) -> dict[str, Any]:

@@ -286,6 +286,21 @@ def test_four_bit_base_learns_saves_and_refuses_to_merge(network: str, kind: str
         merge(module)
 
 
+@pytest.mark.filterwarnings("error:fan_in_fan_out")
+def test_an_adapter_of_a_four_bit_gpt2_goes_onto_the_full_one(tmp_path: Path) -> None:
+    module, adapter = _network("gpt2"), Adapter(kind="lora", base="nf4")
+    inject(module, adapter, blocks=("",))
+    _train(module)
+    save_adapter(module, adapter.model_copy(update={"base": "full"}), tmp_path, "bare")
+    again = _network("gpt2")
+    load_adapter(again, tmp_path)
+    with torch.no_grad():
+        apart = float((_output(again) - _output(module)).abs().max())
+        assert 0 < apart < 0.5 * _output(again).abs().max()
+        merge(again)
+        assert float((_output(again) - _output(module)).abs().max()) == pytest.approx(apart, rel=1e-2)
+
+
 def test_four_bit_base_is_made_without_a_second_copy_of_its_weights() -> None:
     network, adapter = _network("llama"), Adapter(kind="lora", base="nf4")
     before = {name: value.clone() for name, value in network.state_dict().items()}

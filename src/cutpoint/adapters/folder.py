@@ -17,6 +17,7 @@ from cutpoint.adapters.bottleneck import add_bottlenecks
 from cutpoint.adapters.inject import inject_peft, is_adapter_parameter
 from cutpoint.adapters.peft_config import ADAPTER_NAME, task_type
 from cutpoint.adapters.quantise import quantise_linears
+from cutpoint.adapters.targets import is_transposed
 from cutpoint.adapters.virtual_tokens import NAME as VIRTUAL_TOKENS
 from cutpoint.adapters.virtual_tokens import add_virtual_tokens
 from cutpoint.errors import ArtifactError

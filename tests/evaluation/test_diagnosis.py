@@ -145,6 +145,11 @@ def test_gap_and_skill(metric, train, validation, chance, codes):
     assert [finding.code for finding in findings] == codes
 
 
+def test_a_constant_answer_that_is_zero_but_for_rounding_reads_zero():
+    found = diagnose_scores(_score(0.1, "r2"), _score(0.05, "r2"), chance=2.2e-16)
+    assert found[0].evidence.endswith("a constant answer 0")
+
+
 def test_all_findings_of_a_trial_together():
     findings = diagnose([PLANTED["late-instability"]], train=_score(0.99), validation=_score(0.7), chance=0.5)
     assert [finding.code for finding in findings] == ["late-instability", "overfitting"]

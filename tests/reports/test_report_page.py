@@ -283,3 +283,8 @@ def test_a_missing_or_damaged_or_foreign_result_is_a_sentence_with_a_hint(run_fo
         assert words in caught.value.message
         assert caught.value.hint
     assert not (folder / "report.html").exists()
+
+
+def test_blocks_of_a_tagger_are_probed_word_by_word() -> None:
+    words = Page(text_of("tags")).text
+    assert "probe F1, mean over classes" in words and "probe entity F1" not in words

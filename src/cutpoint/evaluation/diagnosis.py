@@ -103,7 +103,7 @@ def diagnose_scores(train: Score, validation: Score, *, chance: float | None) ->
     skill = (train.value - chance) / (1 - chance) if metric.greater_is_better else 1 - train.value / chance
     if skill < LEAST_SKILL:
         text = "Underfitting: even the training examples are not learned well."
-        evidence += f", a constant answer {chance:.3g}"
+        evidence += f", a constant answer {round(chance, 9):.3g}"
         return [_warning("underfitting", text, evidence, _UNFREEZE)]
     return []
 

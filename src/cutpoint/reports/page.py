@@ -176,7 +176,7 @@ def _layers(result: Result) -> list[Chart]:
     for number, (backbone, rows) in enumerate(result.layer_probe.items()):
         if rows:
             cut = winner.cut if winner and winner.backbone == backbone else None
-            svg = layer_chart(backbone, rows, cut, result.task.metric, number=number)
+            svg = layer_chart(backbone, rows, cut, result.task.for_heads.metric, number=number)
             charts.append(Chart(backbone, Markup(svg)))
     return charts
 

@@ -12,7 +12,7 @@ from cutpoint.race.examination import Examination
 from cutpoint.race.findings import race_findings
 from cutpoint.race.judging import plan_judging
 from cutpoint.race.settings import Settings
-from cutpoint.types import Score, Trial
+from cutpoint.types import Retention, Score, Trial
 
 DATASET = load_dataset(np.random.default_rng(0).normal(size=(400, 2)), targets=["a", "b"] * 200)
 JUDGING = plan_judging(DATASET, Settings())
@@ -54,6 +54,25 @@ def codes(probe: float, statistics: float, scratch: float, test: float | None = 
     )
     found = race_findings(DATASET, JUDGING, trials, given, trials[0], Examination(judged, None, (), None))
     return {finding.code for finding in found}
+
+
+@pytest.mark.parametrize(("high", "told"), [(-0.01, True), (0.01, False)])
+def test_a_clear_loss_on_the_reference_is_told(high: float, told: bool) -> None:
+    score = Score(metric="accuracy", value=0.8, low=0.7, high=0.9, n=80)
+    lost = Retention(
+        metric="accuracy",
+        reference="old.csv",
+        before=score,
+        after=score,
+        change=-0.05,
+        low=-0.1,
+        high=high,
+        sentence="accuracy on old.csv: worse.",
+    )
+    winner = trial("full", "net", 0.9).model_copy(update={"retention": lost})
+    nothing = Examination(None, None, (), None)
+    found = race_findings(DATASET, JUDGING, [winner], {"full": answers(0.9, 0)}, winner, nothing)
+    assert ("forgetting" in {finding.code for finding in found}) == told
 
 
 def test_sound_run_is_silent() -> None:

@@ -41,6 +41,7 @@ def race_findings(
     found += _says_nothing(dataset, judging, judged, predictions)
     found += _few_labels(dataset)
     found += _lucky(winner, examination)
+    found += _forgets(winner)
     found += _overconfident(dataset, examination)
     return found
 
@@ -151,6 +152,22 @@ def _lucky(winner: Trial, examination: Examination) -> list[Finding]:
             evidence=f"validation {validation.value:.3f} [{validation.low:.3f}, {validation.high:.3f}], "
             f"test {test.value:.3f} [{test.low:.3f}, {test.high:.3f}]",
             remedy="Trust the test score. Check that the test split comes from where the model will be used.",
+        )
+    ]
+
+
+def _forgets(winner: Trial) -> list[Finding]:
+    """A loss on the reference set that is clear of chance."""
+    retention = winner.retention
+    if retention is None or retention.high >= 0:
+        return []
+    return [
+        Finding(
+            code="forgetting",
+            severity="warning",
+            text="The model that ships does worse on the reference than the pretrained backbone.",
+            evidence=retention.sentence,
+            remedy="Where that matters, ship a trial that lost less, train at a lower rate, or mix in such data.",
         )
     ]
 

@@ -150,7 +150,10 @@ def fit(
     dataset = as_tokens(dataset, entries, settings, watcher)
     meter = None
     if reference is not None:
-        meter = Reference(load_dataset(reference, seed=seed), dataset, seed)
+        task_of_reference = (
+            "language" if dataset.task.kind == "language" else None
+        )  # labels of texts are left out
+        meter = Reference(load_dataset(reference, seed=seed, task=task_of_reference), dataset, seed)
     if restart:  # only now that nothing of what the user named turned out wrong
         folder.clear()
     race = Race(

@@ -147,6 +147,24 @@ def test_a_race_without_room_for_samples_ends_well(language: tuple[Result, Path]
     assert result.status == "finished" and result.samples == () and result.test is not None
 
 
+def test_labels_of_a_reference_are_nothing_to_a_language_model(
+    language: tuple[Result, Path], tmp_path: Path
+) -> None:
+    lines = [f"{text},{'ab'[number % 2]}" for number, text in enumerate(tiny_texts.sentences(40))]
+    (tmp_path / "reference.csv").write_text("\n".join(["text,label", *lines]))
+    network = language[1] / "network"
+    result = race(
+        tiny_texts.sentences(40),
+        tmp_path / "run",
+        network,
+        BRIEF_FULL,
+        task="language",
+        reference=tmp_path / "reference.csv",
+    )
+    retention = result.trials[0].retention
+    assert retention is not None and retention.metric == "perplexity"
+
+
 def test_another_run_gives_the_same(language: tuple[Result, Path], tmp_path: Path) -> None:
     result, folder = language
     again = race(

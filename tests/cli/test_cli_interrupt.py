@@ -35,7 +35,7 @@ def test_interrupt_leaves_a_valid_run_and_the_same_command_goes_on(
         if line.startswith("linear-probe"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert "Traceback" not in err and "same command" in err
     result = json.loads(out)

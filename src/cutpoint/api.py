@@ -307,7 +307,7 @@ def _entries(
         options = {"readout": readout_for(dataset.task), "max_length": max_length}
     entries = [Entry(load_backbone(each, modality=dataset.modality, **options), regimes) for each in named]
     if is_auto and dataset.task.kind not in ("tagging", "language"):
-        entries.append(_hand_made(dataset))
+        entries.append(hand_made(dataset))
     return entries
 
 
@@ -321,7 +321,7 @@ def readout_for(task: Task) -> Readout:
     return {"tagging": "words", "language": "language"}.get(task.kind, "pooled")  # type: ignore[return-value]
 
 
-def _hand_made(dataset: Dataset) -> Entry:
+def hand_made(dataset: Dataset) -> Entry:
     """A cheap honest trial without any pretrained network: statistics of images, or term weights of texts."""
     (probe,) = resolve_regimes("linear-probe")
     if dataset.modality == "text":

@@ -299,6 +299,19 @@ class LayerProbe(Record):
     h_score: float | None = None
 
 
+class Exhibit(Record):
+    """One example that a finding points at."""
+
+    name: str
+    """As in `Dataset.names`."""
+    note: str = ""
+    """What is to be seen in it, such as "test, longsleeve" or "same pixels as train/a.jpg"."""
+    thumbnail: str | None = None
+    """A data URI (JPEG), where the input is an image."""
+    excerpt: str | None = None
+    """The beginning of the text, where the input is one."""
+
+
 class Finding(Record):
     """Something that the user should know, with evidence and a remedy."""
 
@@ -307,6 +320,8 @@ class Finding(Record):
     text: str
     evidence: str = ""
     remedy: str = ""
+    exhibits: tuple[Exhibit, ...] = ()
+    """A few examples; how many there are in all stands in `text`."""
 
 
 class Retention(Record):
@@ -376,6 +391,187 @@ class Verdict(Record):
     ship: str
     dearer: str
     flip: str
+    findings: tuple[Finding, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------- the data audit
+
+
+class LabelIssue(Record):
+    """An example whose label is probably wrong: a candidate for review, not a verdict."""
+
+    name: str
+    given: str
+    suggested: str
+    p_given: float
+    """Out-of-fold probability of the given label."""
+    p_suggested: float
+
+
+class Audit(Record):
+    """What is odd in the data."""
+
+    checked: tuple[str, ...]
+    """Codes of the checks that ran."""
+    not_checked: dict[str, str] = {}
+    """Code of a check → why it did not run."""
+    findings: tuple[Finding, ...] = ()
+    class_weights: dict[str, float] = {}
+    """Class → weight of its examples that makes all classes count alike."""
+    label_issues: tuple[LabelIssue, ...] = ()
+    """Least likely label first."""
+    seconds: float = 0.0
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """What makes a score on the test or validation split untrustworthy: it stops a run."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+# ---------------------------------------------------------------------------------------------- axes and advice
+
+Upkeep = Literal["never", "yearly", "monthly", "weekly", "daily"]
+
+
+class Circumstances(Record):
+    """What the user says of the project; it flips rules."""
+
+    unlabelled: str | None = None
+    """More examples of the target without labels: what the user named."""
+    other_task: str | None = None
+    """A related labelled set: what the user named."""
+    tasks: int = 1
+    retrain: Upkeep = "never"
+    wrong_costs: Literal["nothing special", "revenue", "trust"] = "nothing special"
+    """What an error costs."""
+
+
+class Limits(Record):
+    """What a model must keep to be shipped at all: outranks accuracy."""
+
+    max_latency_ms: float | None = None
+    max_memory_bytes: int | None = None
+    """Peak while training."""
+    max_stored_bytes: int | None = None
+    """For each further task over the same backbone."""
+    local_only: bool = False
+    """Only backbones that lie on this machine."""
+    known_provenance: bool = False
+    """Only backbones whose licence and training data are known."""
+
+
+class Axes(Record):
+    """The four axes on which the choice of a regime turns, measured."""
+
+    modality: Modality
+    kind: TaskKind
+    rows: int
+    """Training examples."""
+    classes: int
+    per_class: float | None = None
+    """Median of training examples a class."""
+    smallest_class: int | None = None
+    imbalance: float | None = None
+    """Largest class over smallest."""
+    backbone: str
+    parameters: int
+    probe: float | None = None
+    """Score of a frozen probe, cross-validated."""
+    chance: float | None = None
+    """Score of the best constant answer."""
+    random_init: float | None = None
+    """Score of the same probe on the same architecture with random weights."""
+    best_depth: float | None = None
+    """Share of the stack at whose output the every-layer probe is best."""
+    distance: float | None = None
+    """Between the backbone's source and the target: 0 where frozen features solve the task, 1 where they say no more
+    than chance or random weights."""
+    to_source: dict[str, float] = {}
+    """Further distances to the backbone's source by name, where statistics are at hand."""
+    budget_seconds: float
+    predicted: dict[str, Cost] = {}
+    """Trial → predicted cost on this machine."""
+    circumstances: Circumstances = Circumstances()
+
+
+class RuleOutcome(Record):
+    """What one of the field's rule sets says."""
+
+    rule_set: str
+    title: str
+    source: str
+    fired: str | None
+    """The rule's condition in words; None where none of the set applies."""
+    regimes: tuple[str, ...] = ()
+    """Rows of the regimes' table that it recommends, the first preferred."""
+    advice: str = ""
+    """In the authors' words."""
+
+
+class Step(Record):
+    """A node of the decision tree."""
+
+    question: str
+    answer: str
+    options: tuple[str, ...]
+    """All answers; the path goes through `answer`."""
+
+
+class CheckItem(Record):
+    """A line of the checklist before take-off."""
+
+    text: str
+    state: Literal["done", "open", "warning"]
+    detail: str = ""
+
+
+class LabelsPoint(Record):
+    """Scores with a share of the labels."""
+
+    share: float
+    rows: int
+    transfer: Score
+    """Of the probe on the pretrained backbone."""
+    without: Score | None = None
+    """Of the same without transfer: hand-made features, or the same architecture from random weights."""
+
+
+class LabelsCurve(Record):
+    """What labels buy, with transfer and without."""
+
+    points: tuple[LabelsPoint, ...]
+    multiple: float | None = None
+    """So many times the labels are needed without transfer to reach what transfer reaches with the least share; a
+    lower bound where `multiple_is_bound`."""
+    multiple_is_bound: bool = False
+    at_twice: Score | None = None
+    """Extrapolated score with twice the labels; the interval is a bootstrap's over the fitted curve."""
+    sentence: str
+
+
+class Advice(Record):
+    """What the measured axes and the field's rules say before anything but heads is trained."""
+
+    axes: Axes
+    rules: tuple[RuleOutcome, ...]
+    agreement: str
+    """Where the rule sets agree and where they do not, in a sentence."""
+    measured: str
+    """What the measurement says, in a sentence."""
+    band: str
+    """The band of data that the user is in, in a sentence."""
+    transfer_kind: str
+    """The kind of transfer by name, and why."""
+    path: tuple[Step, ...]
+    """Through the decision tree."""
+    recommended: str
+    """Row of the regimes' table where the path ends."""
+    excluded: tuple[Trial, ...] = ()
+    """Trials that a limit rules out, each with the reason."""
+    checklist: tuple[CheckItem, ...] = ()
+    labels: LabelsCurve | None = None
+    upkeep: tuple[str, ...] = ()
+    """What storage and retraining cost over the horizon, a sentence a regime."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -449,6 +645,8 @@ class Result(Record):
     mistakes: tuple[Mistake, ...] = ()
     samples: tuple[Sample, ...] = ()
     verdict: Verdict | None = None
+    audit: Audit | None = None
+    advice: Advice | None = None
     seconds: float = 0.0
     settings: dict[str, Any] = {}
     """Budget, minimum gain, folds, threads and other choices fixed before the first trial."""

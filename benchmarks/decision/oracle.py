@@ -1,0 +1,136 @@
+"""Every regime of a cell to its end: what the race's choice is measured against.
+
+One JSON file a trial is written as soon as the trial is done, so that the suite can be interrupted at any time: what
+has a file is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cutpoint.api import hand_made
+from cutpoint.errors import CutpointError
+from cutpoint.evaluation.intervals import score
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.store import ActivationCache
+from cutpoint.race.judging import plan_judging
+from cutpoint.race.plan import Entry, PlannedTrial
+from cutpoint.race.planning import make_plan
+from cutpoint.race.run_folder import RunFolder
+from cutpoint.race.settings import Settings
+from cutpoint.race.trial import Ground, TrialRun
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes import resolve_regimes
+from cutpoint.runtime import set_threads, tune_allocator
+
+from .cells import Cell
+
+
+def run_cell(cell: Cell, seed: int, out: Path, work: Path) -> None:
+    """Run what has no file yet of one cell and seed.
+
+    Args:
+        cell: What to run.
+        seed: Draws the training rows and decides every fit.
+        out: Gets CELL/SEED/cell.json, and CELL/SEED/TRIAL.json for every trial.
+        work: For caches and models; may be thrown away when the cell is done.
+    """
+    folder = out / cell.id / str(seed)
+    if (folder / "done").exists():
+        return
+    tune_allocator()
+    set_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = cell.dataset(seed, work)
+    settings = Settings(budget_seconds=float("inf"), seed=seed, threads=1)
+    judging = plan_judging(dataset, settings)
+    regimes = resolve_regimes("auto", "text" if cell.is_text else "image")
+    entries = [Entry(cell.backbone(), regimes), hand_made(dataset)]
+    cache = ActivationCache(work / "cache")
+    banks = {each.backbone.name: FeatureBank(each.backbone, dataset, judging.rows, cache) for each in entries}
+    started = time.process_time()
+    plan = make_plan(entries, banks, judging=judging, settings=settings, versions={}, watcher=Watcher())
+    shared = time.process_time() - started
+    test = dataset.splits["test"]
+    write(
+        folder / "cell.json",
+        {
+            "cell": cell.id,
+            "seed": seed,
+            "held_back": cell.is_held_back,
+            "labels": list(dataset.task.labels),
+            "rows": {name: len(rows) for name, rows in dataset.splits.items()},
+            "judged": judging.sentence,
+            "layer_probe": {name: [layer.model_dump() for layer in curve] for name, curve in plan.layer_probe.items()},
+            "planning_cpu_seconds": round(shared, 2),
+            "truth": dataset.targets[test].tolist(),
+        },
+    )
+    runs = RunFolder(work / "runs" / cell.id / str(seed))
+    for planned in plan.trials:
+        file = folder / f"{planned.id.replace('/', '-')}.json"
+        if not file.exists():
+            ground = Ground(
+                banks[planned.backbone],
+                dataset,
+                judging,
+                plan.calibration[planned.backbone],
+                settings,
+                torch.device("cpu"),
+            )
+            write(file, facts(planned, ground, runs))
+            print(f"{cell.id} seed {seed} {planned.id}", flush=True)
+    (folder / "done").touch()
+
+
+def facts(planned: PlannedTrial, ground: Ground, runs: RunFolder) -> dict[str, Any]:
+    """One trial to its end, as a user who tries everything would run it; its answers on the test split."""
+    dataset = ground.dataset
+    test = dataset.splits["test"]
+    started, wall = time.process_time(), time.perf_counter()
+    run = TrialRun(planned, ground, runs, Watcher(), lambda: None)
+    try:
+        trial = run.run()
+        model = run.save_final_model({})
+    except CutpointError as error:
+        return {"trial": planned.id, "failed": str(error)}
+    seconds = time.process_time() - started
+    wall = time.perf_counter() - wall
+    scores = model.predict_scores([dataset.inputs[int(row)] for row in test])
+    return {
+        "trial": planned.id,
+        "regime": trial.regime,
+        "cut": trial.cut,
+        "cpu_seconds": round(seconds, 2),
+        "wall_seconds": round(wall, 2),
+        "predicted_seconds": round(planned.predicted.seconds or 0.0, 2),
+        "validation": trial.validation.model_dump() if trial.validation else None,
+        "test": score(dataset.task, dataset.targets[test], scores).model_dump(),
+        "answers": np.argmax(scores, axis=1).tolist(),
+        "stored_bytes": trial.cost.stored_bytes,
+        "trainable_parameters": trial.cost.trainable_parameters,
+        "recipe": trial.recipe,
+        "findings": [finding.code for finding in trial.findings],
+    }
+
+
+def write(file: Path, record: dict[str, Any]) -> None:
+    """As JSON, a key a line, whole or not at all."""
+    lines = [f'  {json.dumps(key)}: {json.dumps(value)}' for key, value in record.items()]
+    temporary = file.with_suffix(".partial")
+    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    temporary.replace(file)
+
+
+def run(cells: Iterable[Cell], seeds: Iterable[int], out: Path, work: Path) -> None:
+    """Every cell under every seed, seed by seed."""
+    for seed in seeds:
+        for cell in cells:
+            run_cell(cell, seed, out, work)

@@ -364,8 +364,36 @@ class Trial(Record):
     findings: tuple[Finding, ...] = ()
     retention: Retention | None = None
     """What is left on a reference set, where one was judged."""
+    frozen_digest: str | None = None
+    """xxh3-128 over the frozen tensors, buffers included: the same before and after training, or the trial would
+    have failed. None where nothing was frozen, or nothing was compared."""
+    frozen_tensors: int | None = None
+    """How many tensors stand behind `frozen_digest`."""
+    moved_tensors: int | None = None
+    """Trained tensors whose values differ after training from before."""
     model: str | None = None
     """Model folder relative to the run folder, where one was saved."""
+
+
+class Screened(Record):
+    """A short run on one rung of successive halving: whether the trial went on, and why."""
+
+    trial: str
+    """Id of a trial."""
+    rung: int
+    """Counts from 0, the shortest."""
+    share: float
+    """Of the full training, 0…1."""
+    score: Score | None
+    """After that share; None where the short run failed."""
+    expected: float | None
+    """Score of the full training, extrapolated from the learning curve; None where there is too little of it."""
+    low: float | None
+    high: float | None
+    """The 95 % interval of `expected`."""
+    kept: bool
+    reason: str
+    seconds: float = 0.0
 
 
 class Comparison(Record):
@@ -640,6 +668,13 @@ class Result(Record):
     """Backbone name → one row a block."""
     winner: str | None = None
     """Id of the trial that ships."""
+    screening: tuple[Screened, ...] = ()
+    """Short runs that decided which trials ran to the end, in the order in which they ran."""
+    looks: int = 0
+    """Trials whose validation score was looked at before the choice; 0 where it was not counted."""
+    optimism: float | None = None
+    """Expected excess of the winner's validation score over its true one, in units of the metric, from being the best
+    of `looks` noisy scores; None where it was not estimated."""
     test: Score | None = None
     confusion: ConfusionMatrix | None = None
     mistakes: tuple[Mistake, ...] = ()

@@ -217,6 +217,26 @@ Preprocessing = Annotated[
 ]
 
 
+class ImageRange(Record):
+    """One figure of a picture over the training pictures."""
+
+    mean: float
+    deviation: float
+
+
+class SeenImages(Record):
+    """What the prepared training pictures look like, so that prediction notices inputs of another make.
+
+    Of each picture: brightness (mean of its pixels), contrast (their standard deviation) and colour (mean distance
+    of a pixel's channels from one another), in 0…255.
+    """
+
+    brightness: ImageRange
+    contrast: ImageRange
+    colour: ImageRange
+    pictures: int
+
+
 class Provenance(Record):
     """Where a backbone comes from; None means that it does not say."""
 
@@ -338,6 +358,24 @@ class Retention(Record):
     high: float
     """The change's 95 % interval: a paired bootstrap over the reference's examples."""
     sentence: str
+
+
+class Freezing(Record):
+    """Proof of what stayed frozen in a fit and that the rest moved."""
+
+    digest: str
+    """xxh3-128 over all frozen parameters and buffers, the same before and after the fit."""
+    frozen_tensors: int
+    changing_tensors: int
+    """Parameters and buffers that the regime may change."""
+    moved_tensors: int
+    """Those of them that the weights kept hold another value of than at the start."""
+
+    @property
+    def sentence(self) -> str:
+        """For the report."""
+        frozen = f"{self.frozen_tensors:,} frozen tensors are bit for bit what they were (digest {self.digest[:8]})"
+        return f"{frozen}; {self.moved_tensors:,} of {self.changing_tensors:,} others moved."
 
 
 class Trial(Record):

@@ -38,6 +38,8 @@ class Backbone:
         width: Pooled features per example.
         provenance: Licence and training data, where known.
         rebuild: Builds the same architecture with random weights, drawn from torch's current random state.
+        source_classes: Names of the classes of its pretraining, synonyms with commas between them; empty where they
+            are not known.
     """
 
     reference: BackboneReference
@@ -47,6 +49,7 @@ class Backbone:
     width: int
     provenance: Provenance
     rebuild: Callable[[], nn.Module]
+    source_classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

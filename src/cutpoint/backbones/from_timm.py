@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
 from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import blocks_from_groups, watch_calls
+from cutpoint.backbones.source_classes import imagenet_subsets, real_names
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
@@ -104,7 +107,10 @@ def _from_hub(name: str, *, pretrained: bool, image_size: int | None) -> Backbon
         source=f"https://huggingface.co/{repository}" if repository else None,
     )
     reference = {"name": name, "path": None}
-    return _assemble(module, reference, module.pretrained_cfg, image_size, provenance, build)
+    backbone = _assemble(module, reference, module.pretrained_cfg, image_size, provenance, build)
+    return (
+        replace(backbone, source_classes=_source_classes(module.pretrained_cfg)) if pretrained else backbone
+    )
 
 
 def _from_folder(folder: Path, *, pretrained: bool, image_size: int | None) -> Backbone:
@@ -131,7 +137,8 @@ def _from_folder(folder: Path, *, pretrained: bool, image_size: int | None) -> B
     reference = {"name": folder.resolve().name, "path": str(folder.resolve())}
     build = partial(_build, architecture, arguments, image_size)
     merged = {**module.pretrained_cfg, **stated}
-    return _assemble(module, reference, merged, image_size, provenance, build)
+    backbone = _assemble(module, reference, merged, image_size, provenance, build)
+    return replace(backbone, source_classes=_source_classes(stated)) if pretrained else backbone
 
 
 def _read_configuration(folder: Path) -> dict[str, Any]:
@@ -289,6 +296,29 @@ def _preprocessing(configuration: Mapping[str, Any], image_size: int | None) -> 
         std=tuple(resolved["std"]),
         made_by="timm",
     )
+
+
+def _source_classes(stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the classes of all pretraining that the configuration states: its own, or those of ImageNet.
+
+    An architecture's usual configuration would not do: other weights may lie in the folder.
+    """
+    own = real_names(stated.get("label_descriptions"))
+    if own:
+        return own
+    import_torchvision()
+    from timm.data import infer_imagenet_subset
+
+    trained_on = stated.get("trained_on") or _training_data(str(stated.get("tag") or ""))
+    subsets = dict.fromkeys([*imagenet_subsets(trained_on), infer_imagenet_subset(dict(stated))])
+    return tuple(dict.fromkeys(name for subset in subsets if subset for name in _imagenet_classes(subset)))
+
+
+@functools.cache
+def _imagenet_classes(subset: str) -> tuple[str, ...]:
+    from timm.data import ImageNetInfo
+
+    return tuple(ImageNetInfo(subset).label_descriptions())
 
 
 def _training_data(tag: str) -> str | None:

@@ -18,6 +18,7 @@ from cutpoint.backbones.from_transformers.loading import Place, first_line, load
 from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import Calls, blocks_from_groups, watch_calls
 from cutpoint.backbones.preprocessing import normalise, prepare
+from cutpoint.backbones.source_classes import real_names
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing
 
@@ -69,6 +70,7 @@ def image_backbone(place: Place, *, image_size: int | None = None) -> Backbone:
         width=int(calls.output.shape[1]),
         provenance=place.provenance,
         rebuild=partial(_rebuild, encoder.config, without_pooler=untrained, any_size=image_size is not None),
+        source_classes=real_names(getattr(encoder.config, "id2label", None)),
     )
 
 

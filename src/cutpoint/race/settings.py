@@ -6,7 +6,7 @@ import re
 
 from cutpoint.errors import CutpointError
 from cutpoint.evaluation.metrics import METRICS
-from cutpoint.types import Record, Score
+from cutpoint.types import Circumstances, Limits, Record, Score
 
 _UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hours": 3600}
 
@@ -51,6 +51,10 @@ class Settings(Record):
     """Training rows below which validation is by cross-validation."""
     threads: int = 1
     device: str = "cpu"
+    limits: Limits = Limits()
+    """What a model must keep to be shipped at all."""
+    circumstances: Circumstances = Circumstances()
+    """What the user says of the project."""
 
 
 def parse_budget(text: str | float) -> float:

@@ -360,24 +360,6 @@ class Retention(Record):
     sentence: str
 
 
-class Freezing(Record):
-    """Proof of what stayed frozen in a fit and that the rest moved."""
-
-    digest: str
-    """xxh3-128 over all frozen parameters and buffers, the same before and after the fit."""
-    frozen_tensors: int
-    changing_tensors: int
-    """Parameters and buffers that the regime may change."""
-    moved_tensors: int
-    """Those of them that the weights kept hold another value of than at the start."""
-
-    @property
-    def sentence(self) -> str:
-        """For the report."""
-        frozen = f"{self.frozen_tensors:,} frozen tensors are bit for bit what they were (digest {self.digest[:8]})"
-        return f"{frozen}; {self.moved_tensors:,} of {self.changing_tensors:,} others moved."
-
-
 class Trial(Record):
     """One (backbone, regime, cut, seed) with what it scored and cost, or why it did not run."""
 

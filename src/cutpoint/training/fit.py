@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cutpoint.objectives import ContrastiveLoss
 from cutpoint.regimes.partition import apply_modes, apply_partition, trainable_parameters
@@ -31,13 +32,14 @@ from cutpoint.training.build import (
     untouched_blocks,
 )
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
+from cutpoint.training.divergence import cause_of
 from cutpoint.training.exact_head import solve_head
 from cutpoint.training.judge import Judge
 from cutpoint.training.keeper import Keeper
 from cutpoint.training.source import Positions, Source, source_for
 from cutpoint.training.state import FitData, FitState, Progress
 from cutpoint.training.stepper import Stepper
-from cutpoint.training.weights import ChangingWeights, Tensors
+from cutpoint.training.weights import ChangingWeights, Freezing, Tensors
 from cutpoint.types import EpochRecord
 
 __all__ = ["Fit", "FitData", "FitState", "Progress"]
@@ -109,12 +111,22 @@ class Fit:
         }
         return sum(sizes.values())
 
+    @property
+    def freezing(self) -> Freezing:
+        """Of a finished fit: the digest of what stayed frozen, and how much of the rest moved."""
+        return self._weights.freezing()
+
     def _stages_kept(self) -> tuple[Stage, ...]:
         return self.recipe.stages[: self.state.best_stage + 1]
 
     def predict(self, positions: Positions) -> NDArray[np.float32]:
         """(N, outputs) scores of the network as it stands."""
         return self._judge.scores(self._open_source(), positions)
+
+    def features(self, positions: Positions, source: Source | None = None) -> Tensor:
+        """(N, width) pooled features under the head as the network stands, or as the source has them; of words, a row
+        each."""
+        return self._judge.features(source or self._open_source(), positions)
 
     def __iter__(self) -> Iterator[Progress]:
         while not self.state.finished:
@@ -270,12 +282,24 @@ class Fit:
     def _leave_stage(self, stage: Stage) -> None:
         """Take up the best weights so far and move on."""
         improved = self.state.best_stage == self.state.stage
+        if self.state.diverged:
+            self.state.cause = self._cause(stage)
         self._keeper.put_back()
         self.state.stage += 1
         self.state.epoch = self.state.step = 0
         self._stepper = None
         is_over = self.state.stage >= len(self.recipe.stages) or self.state.diverged or self._reached_stop()
         self.state.finished = is_over or (stage.stop_unless_improved and not improved)
+
+    def _cause(self, stage: Stage) -> str:
+        """Where numbers stopped being finite; asked while the network still stands as it failed."""
+        state, source, size = self.state, self._open_source(), int(stage.phase.batch_size)
+        rows = self.data.train
+        if source.cut < len(self.blocks):  # inputs are read one batch at a time, pooled features at once
+            rows = self._order(stage, state.epochs_done)[state.step * size :][:size]
+        found = cause_of(self._judge, self.blocks, source, (rows, self.data.validation), self.data.bank)
+        rate = f" at rate {stage.phase.rate:g}" if stage.phase.solver == "gradient" else ""
+        return f"after {state.steps_done} of {self._steps} steps{rate}: {found}"
 
     def _partition(self, stage: Stage) -> None:
         partition = self._as_it_stands(stage).partition

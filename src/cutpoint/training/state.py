@@ -85,6 +85,8 @@ class FitState:
     """Inverse penalty of the exact head, where one was solved."""
     diverged: bool = False
     """A loss was not finite; the weights kept are the last good ones."""
+    cause: str = ""
+    """Of the divergence, in words."""
     finished: bool = False
     records: list[dict[str, Any]] = field(default_factory=list)
 

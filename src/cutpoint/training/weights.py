@@ -16,8 +16,17 @@ from cutpoint.errors import TrainingError
 from cutpoint.model import Network
 from cutpoint.regimes.partition import trainable_parameters
 from cutpoint.regimes.recipe import Recipe
+from cutpoint.types import Record
 
 Tensors = dict[str, Tensor]
+
+
+class Freezing(Record):
+    """Proof of what stayed frozen in a fit, and that the rest moved; the fields are those of `Trial`."""
+
+    frozen_digest: str | None
+    frozen_tensors: int
+    moved_tensors: int
 
 
 class ChangingWeights:
@@ -33,6 +42,7 @@ class ChangingWeights:
         self.network = network
         self._frozen = _frozen_names(network, blocks, recipe)
         self._digest = self._digest_of_frozen()
+        self._start = {name: tensors_digest({name: value}) for name, value in self.current().items()}
 
     def current(self) -> Tensors:
         """The changing tensors themselves, by name."""
@@ -64,6 +74,17 @@ class ChangingWeights:
                 "A frozen weight or buffer changed during training.",
                 "This is a defect: please report the backbone and the regime.",
             )
+
+    def freezing(self) -> Freezing:
+        """What the digests say now: call it after `verify_frozen`."""
+        moved = sum(
+            tensors_digest({name: value}) != self._start[name] for name, value in self.current().items()
+        )
+        return Freezing(
+            frozen_digest=self._digest if self._frozen else None,
+            frozen_tensors=len(self._frozen),
+            moved_tensors=moved,
+        )
 
     def _digest_of_frozen(self) -> str:
         state = self.network.state_dict()

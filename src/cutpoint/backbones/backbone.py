@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from cutpoint.backbones.inputs import Inputs
@@ -40,6 +42,8 @@ class Backbone:
         rebuild: Builds the same architecture with random weights, drawn from torch's current random state.
         source_classes: Names of the classes of its pretraining, synonyms with commas between them; empty where they
             are not known.
+        source_scores: Pooled features (N, width) as the module gives them → logits (N, source classes) of the head of
+            its pretraining, which is read when it is first asked; None where no such head is at hand.
     """
 
     reference: BackboneReference
@@ -50,6 +54,7 @@ class Backbone:
     provenance: Provenance
     rebuild: Callable[[], nn.Module]
     source_classes: tuple[str, ...] = ()
+    source_scores: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
 
     @property
     def name(self) -> str:

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Backbone, Block
@@ -19,7 +21,7 @@ from cutpoint.backbones.digest import weights_digest
 from cutpoint.backbones.hub import is_cached, network_allowed, unreachable
 from cutpoint.backbones.inputs import ImageInputs
 from cutpoint.backbones.order import blocks_from_groups, watch_calls
-from cutpoint.backbones.source_classes import imagenet_subsets, real_names
+from cutpoint.backbones.source_classes import imagenet_subsets, real_names, stored_classifier
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.errors import BackboneError
 from cutpoint.types import BackboneReference, ImagePreprocessing, Provenance
@@ -138,7 +140,13 @@ def _from_folder(folder: Path, *, pretrained: bool, image_size: int | None) -> B
     build = partial(_build, architecture, arguments, image_size)
     merged = {**module.pretrained_cfg, **stated}
     backbone = _assemble(module, reference, merged, image_size, provenance, build)
-    return replace(backbone, source_classes=_source_classes(stated)) if pretrained else backbone
+    if not pretrained:
+        return backbone
+    return replace(
+        backbone,
+        source_classes=_source_classes(stated),
+        source_scores=_source_scores(module, folder, stated, backbone.width),
+    )
 
 
 def _read_configuration(folder: Path) -> dict[str, Any]:
@@ -311,7 +319,18 @@ def _source_classes(stated: Mapping[str, Any]) -> tuple[str, ...]:
 
     trained_on = stated.get("trained_on") or _training_data(str(stated.get("tag") or ""))
     subsets = dict.fromkeys([*imagenet_subsets(trained_on), infer_imagenet_subset(dict(stated))])
-    return tuple(dict.fromkeys(name for subset in subsets if subset for name in _imagenet_classes(subset)))
+    found = [_imagenet_classes(subset) for subset in subsets if subset]
+    if len(found) == 1:  # one name an output, in their order: two classes of ImageNet share one
+        return found[0]
+    return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _source_scores(
+    module: Any, folder: Path, stated: Mapping[str, Any], width: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
+    """The classifier that the folder's weights still hold, where there is just one."""
+    names = sorted(_classifier_names(module, stated))
+    return stored_classifier(folder / WEIGHTS_FILE, names[0], width) if len(names) == 1 else None
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cutpoint.api import evaluate, fit, load, merge, train
+    from cutpoint.api import advise, evaluate, fit, load, merge, train
     from cutpoint.errors import CutpointError
     from cutpoint.estimators import CutpointClassifier, CutpointRegressor
 
@@ -15,6 +15,7 @@ __all__ = [
     "CutpointClassifier",
     "CutpointError",
     "CutpointRegressor",
+    "advise",
     "evaluate",
     "fit",
     "load",
@@ -26,6 +27,7 @@ _ROOMS = {
     "CutpointClassifier": "estimators",
     "CutpointRegressor": "estimators",
     "CutpointError": "errors",
+    "advise": "api",
     "evaluate": "api",
     "fit": "api",
     "load": "api",

@@ -15,13 +15,15 @@ from torch import nn
 from cutpoint.artifacts import change_of_scores, load_model, merge_model, save_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
+from cutpoint.backbones.table import BUILTIN_NAMES
 from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
-from cutpoint.errors import ArtifactError, DataError, RegimeError
+from cutpoint.errors import ArtifactError, BackboneError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
+from cutpoint.race.advising import advise_before
 from cutpoint.race.plan import Entry, Plan
 from cutpoint.race.race import Race
 from cutpoint.race.reference import Reference
@@ -32,7 +34,7 @@ from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
-from cutpoint.types import Dataset, Readout, Result, Score, Task
+from cutpoint.types import Advice, Circumstances, Dataset, Limits, Readout, Result, Score, Task
 
 _MOST_NAMED = 10
 DEFAULT_OUT = "cutpoint-run"
@@ -46,6 +48,7 @@ def fit(
     backbones: str | Backbone | Sequence[str | Backbone] = "auto",
     regimes: str | Regime | Sequence[str | Regime] = "auto",
     budget: str | float = "20m",
+    limits: Limits | None = None,
     out: str | Path = DEFAULT_OUT,
     target: str | None = None,
     min_gain: float = 0.005,
@@ -79,6 +82,7 @@ def fit(
         backbones: Names, folders or `Backbone`s; "auto" is the smallest viable one that can be reached.
         regimes: "auto", "all", names, YAML files, or `Regime`s.
         budget: Wall-clock limit: "90s", "20m", "2h", or seconds.
+        limits: What a model must keep to be shipped at all; None: nothing.
         out: Run folder. An unfinished run of the same settings and data there goes on; a finished one is returned.
         target: Stop when good enough: "accuracy>=0.95", judged by the lower bound of the interval.
         min_gain: Least gain for which a dearer regime is worth it, in units of the metric.
@@ -114,6 +118,8 @@ def fit(
     watcher = watcher or Watcher()
     resolve_regimes(regimes)  # names that are wrong are told before the data are read
     budget_seconds = parse_budget(budget)
+    limits = limits or Limits()
+    _check_places(backbones, limits)
     folder = open_folder(Path(out))
     if not restart:
         threads, device = _machine(folder, threads, device)
@@ -144,6 +150,7 @@ def fit(
         pack=pack,
         threads=set_threads(threads),
         device=str(choose_device(device)),
+        limits=limits,
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))
     entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
@@ -174,6 +181,77 @@ def train(
 ) -> Result:
     """Run one regime on one backbone, judged like a race of one; options as in `fit`."""
     return fit(data, backbones=backbone, regimes=regime, **options)
+
+
+def advise(
+    data: Any,
+    targets: Any = None,
+    *,
+    backbones: str | Backbone | Sequence[str | Backbone] = "auto",
+    regimes: str | Regime | Sequence[str | Regime] = "auto",
+    budget: str | float = "20m",
+    limits: Limits | None = None,
+    circumstances: Circumstances | None = None,
+    cut: int | str | None = None,
+    image_size: int | None = None,
+    max_length: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+    cache_limit: int = DEFAULT_LIMIT,
+    watcher: Watcher | None = None,
+    **options: Any,
+) -> Advice:
+    """What measured axes and the field's rules say, within seconds; nothing but heads is trained.
+
+    Args:
+        data: As in `fit`.
+        targets: As in `fit`.
+        backbones: As in `fit`; of several, the advice is about the one whose frozen features say most.
+        regimes: What is priced, as in `fit`; from scratch always is.
+        budget: As in `fit`.
+        limits: What a model must keep to be shipped at all; None: nothing.
+        circumstances: What you say of the project: tasks, retraining, what an error costs, further data.
+        cut: As in `fit`.
+        image_size: As in `fit`.
+        max_length: As in `fit`.
+        seed: Decides splits, the rows that are looked at, and the random weights of the control.
+        threads: As in `fit`.
+        device: As in `fit`.
+        cache: As in `fit`.
+        cache_limit: As in `fit`.
+        watcher: Hears of the progress.
+        **options: `input_column`, `target_column`, `task`, `metric`, `group`, `test_fraction`, `per_class` and
+            `max_unreadable` as in `fit`.
+
+    Raises:
+        CutpointError: What the user can mend, with a hint.
+    """
+    tune_allocator()
+    watcher = watcher or Watcher()
+    resolve_regimes(regimes)
+    settings = Settings(
+        budget_seconds=parse_budget(budget),
+        seed=seed,
+        cut=cut,
+        image_size=image_size,
+        max_length=max_length,
+        threads=set_threads(threads),
+        device=str(choose_device(device)),
+        limits=limits or Limits(),
+        circumstances=circumstances or Circumstances(),
+    )
+    _check_places(backbones, settings.limits)
+    dataset = load_dataset(data, targets=targets, seed=seed, **options)
+    watcher.on_message(describe(dataset))
+    chosen = _with_controls(resolve_regimes(regimes, audience_of(dataset)), dataset, settings.circumstances)
+    entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
+    dataset = as_tokens(dataset, entries, settings, watcher)
+    for entry in entries:
+        entry.backbone.module.to(settings.device)
+    store = ActivationCache(None if cache is None else Path(cache), cache_limit)
+    return advise_before(dataset, entries, settings, cache=store, versions=_versions(), watcher=watcher)
 
 
 def load(
@@ -309,6 +387,30 @@ def _entries(
     if is_auto and dataset.task.kind not in ("tagging", "language"):
         entries.append(hand_made(dataset))
     return entries
+
+
+def _check_places(backbones: str | Backbone | Sequence[str | Backbone], limits: Limits) -> None:
+    """Raise where --local-only is said and a backbone would be fetched: before anything is."""
+    if not limits.local_only:
+        return
+    named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else backbones
+    for each in named:
+        if isinstance(each, (str, Path)) and not Path(each).is_dir() and each not in BUILTIN_NAMES:
+            raise BackboneError(
+                f"The backbone {str(each)!r} is no folder of this machine, and only those are allowed.",
+                f"Name a folder with --backbone, or {', '.join(BUILTIN_NAMES)}; or leave --local-only out.",
+            )
+
+
+def _with_controls(
+    regimes: Sequence[Regime], dataset: Dataset, circumstances: Circumstances
+) -> tuple[Regime, ...]:
+    """From scratch is always priced; adapters are where many tasks are to share a backbone."""
+    if dataset.modality == "features":
+        return tuple(regimes)
+    extra = ["scratch", *(["lora"] if circumstances.tasks > 1 else [])]
+    known = {regime.name for regime in regimes}
+    return (*regimes, *resolve_regimes([name for name in extra if name not in known]))
 
 
 def audience_of(dataset: Dataset) -> Audience:

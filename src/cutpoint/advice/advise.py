@@ -72,7 +72,9 @@ def _second_opinion(axes: Axes) -> str:
         distance_band(axes.distance) in ("distant", "very distant"),
     )
     if looks_far and not falls_short:
-        return f" The inputs look unlike the source's ({shift:.2f} of its deviations), yet its features serve this task."
+        return (
+            f" The inputs look unlike the source's ({shift:.2f} of its deviations), yet its features serve."
+        )
     if falls_short and not looks_far:
         return (
             f" The inputs look like the source's ({shift:.2f} of its deviations): "

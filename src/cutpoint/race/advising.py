@@ -1,0 +1,215 @@
+"""From a plan to advice: what the race knows before its first trial, told to the field's rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from statistics import median
+
+import numpy as np
+import torch
+
+from cutpoint.advice.advise import advise
+from cutpoint.advice.forced_full import forced_full_on_little_data
+from cutpoint.advice.situation import Situation
+from cutpoint.data.splits import class_counts
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.store import ActivationCache
+from cutpoint.race.axes import measure_axes, sampled_rows
+from cutpoint.race.judging import plan_judging
+from cutpoint.race.plan import Entry, Plan
+from cutpoint.race.planning import make_plan
+from cutpoint.race.settings import Settings
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes.regime import Regime
+from cutpoint.types import (
+    Advice,
+    Audit,
+    Axes,
+    Chat,
+    Completion,
+    Dataset,
+    Finding,
+    LabelsCurve,
+    LayerProbe,
+    Trial,
+)
+
+_RUNS = 5
+
+
+def advise_before(
+    dataset: Dataset,
+    entries: Sequence[Entry],
+    settings: Settings,
+    *,
+    cache: ActivationCache,
+    versions: dict[str, str],
+    watcher: Watcher,
+    audit: Audit | None = None,
+) -> Advice:
+    """Advice without a race: a few hundred rows are looked at, and nothing but heads is trained.
+
+    Args:
+        dataset: Labelled data with splits.
+        entries: Backbones with the regimes to price.
+        settings: As a race would have them.
+        cache: Of features.
+        versions: Library versions, for the plan.
+        watcher: Hears of what takes its time.
+        audit: Of the data, where it was made.
+    """
+    rows = sampled_rows(dataset, settings.seed)
+    banks = {
+        entry.backbone.name: FeatureBank(entry.backbone, dataset, rows, cache, on_progress=watcher.on_work)
+        for entry in entries
+    }
+    plan = make_plan(
+        entries,
+        banks,
+        judging=plan_judging(dataset, settings),
+        settings=settings,
+        versions=versions,
+        watcher=watcher,
+    )
+    return advise_on_plan(plan, banks, audit=audit)
+
+
+def advise_on_plan(
+    plan: Plan,
+    banks: Mapping[str, FeatureBank],
+    *,
+    audit: Audit | None = None,
+    labels: LabelsCurve | None = None,
+) -> Advice:
+    """Advice on a plan that is made; of several backbones, on the one whose frozen features say most.
+
+    Args:
+        plan: With the predicted cost of every trial.
+        banks: Backbone name → its bank.
+        audit: Of the data, where it was made.
+        labels: The labels curve, where it was measured.
+    """
+    measured = {name: _axes(plan, bank) for name, bank in banks.items() if _is_candidate(bank, banks)}
+    best = max(measured, key=lambda name: measured[name].probe or 0.0)
+    axes, dataset = measured[best], banks[best].dataset
+    regimes = {regime.name: regime for regime in plan.regimes[best]}
+    situation = Situation(
+        axes=axes,
+        reference=plan.backbones[best],
+        provenance=plan.provenance[best],
+        metric=plan.task.metric,
+        limits=plan.settings.limits,
+        priced=_priced(plan, axes),
+        refused=plan.excluded,
+        fine_tunes=frozenset(
+            name for name, each in regimes.items() if each.init == "pretrained" and not each.is_head_only
+        ),
+        from_random=frozenset(name for name, each in regimes.items() if each.init == "random"),
+        has_answers=plan.task.kind != "language" or isinstance(dataset.inputs[0], (Chat, Completion)),
+        is_own_preprocessing=plan.settings.image_size is None,
+        is_test_given=dataset.test_origin == "given",
+        audit=audit,
+        labels=labels,
+    )
+    advice = advise(situation)
+    compared = _compared(measured, plan.layer_probe)
+    return advice.model_copy(update={"findings": (*advice.findings, *compared)})
+
+
+def forced_full(named: Sequence[Regime], dataset: Dataset) -> Finding | None:
+    """A warning where the user named regimes, all of them full fine-tuning, and examples are few.
+
+    Args:
+        named: What the user named; empty where Cutpoint chose.
+        dataset: With the training split that counts.
+    """
+    train = dataset.splits["train"]
+    per_class = None
+    if dataset.task.labels:
+        per_class = float(np.median(class_counts(dataset.task, dataset.targets[train])))
+    full = {regime.name for regime in named if _is_full(regime)}
+    return forced_full_on_little_data(
+        [regime.name for regime in named], full, rows=len(train), per_class=per_class
+    )
+
+
+def _is_full(regime: Regime) -> bool:
+    """Whether every pretrained block trains, and not one after the other."""
+    phases = [phase for phase in regime.phases if phase.train in ("all", 0)]
+    return regime.init == "pretrained" and any(not phase.one_block_at_a_time for phase in phases)
+
+
+def _is_candidate(bank: FeatureBank, banks: Mapping[str, FeatureBank]) -> bool:
+    """Whether the advice may be about it: hand-made features are a trial beside the others."""
+    return bool(bank.backbone.blocks) or not any(other.backbone.blocks for other in banks.values())
+
+
+def _axes(plan: Plan, bank: FeatureBank) -> Axes:
+    name = bank.backbone.name
+    latency = _latency_ms(bank)
+    own = [trial for trial in plan.trials if trial.backbone == name]
+    return measure_axes(
+        bank,
+        curve=plan.layer_probe.get(name, ()),
+        predicted={
+            trial.id: trial.predicted.model_copy(update={"latency_ms": trial.predicted.latency_ms or latency})
+            for trial in own
+        },
+        budget_seconds=plan.settings.budget_seconds,
+        circumstances=plan.settings.circumstances,
+        seed=plan.settings.seed,
+    )
+
+
+def _priced(plan: Plan, axes: Axes) -> tuple[Trial, ...]:
+    """Planned trials as records, in the plan's order."""
+    return tuple(
+        Trial(
+            id=planned.id,
+            regime=planned.recipe.regime.name,
+            backbone=planned.backbone,
+            cut=planned.recipe.cut,
+            seed=plan.settings.seed,
+            status="priced",
+            predicted=axes.predicted.get(planned.id, planned.predicted),
+        )
+        for planned in plan.trials
+    )
+
+
+def _latency_ms(bank: FeatureBank) -> float:
+    """Median milliseconds from one raw input to the backbone's features; a linear head adds next to nothing."""
+    raw = bank.dataset.inputs[int(bank.rows[0])]
+    times = []
+    with torch.inference_mode():
+        for _ in range(_RUNS + 1):
+            started = time.perf_counter()
+            bank.backbone.module.eval()(bank.to_network(bank.inputs.collate([bank.inputs.prepare(raw)])))
+            times.append(time.perf_counter() - started)
+    return 1000 * median(times[1:])
+
+
+def _compared(measured: Mapping[str, Axes], curves: Mapping[str, Collection[LayerProbe]]) -> list[Finding]:
+    """Where several backbones are at hand: what each scores that was measured on its features."""
+    if len(measured) < 2:
+        return []
+    lines = []
+    for name, axes in measured.items():
+        top = max(curves.get(name, ()), key=lambda layer: layer.index, default=None)
+        figures = {
+            "probe": axes.probe,
+            "LogME": top.logme if top else None,
+            "H-score": top.h_score if top else None,
+        }
+        told = ", ".join(f"{what} {value:.3g}" for what, value in figures.items() if value is not None)
+        lines.append(f"{name}: {told or 'nothing measured'}")
+    return [
+        Finding(
+            code="backbones-compared",
+            severity="info",
+            text="Of several backbones the advice is about the one whose frozen features say most; the race may rank "
+            "them otherwise, since no such score is good enough to skip it.",
+            evidence="; ".join(lines),
+        )
+    ]

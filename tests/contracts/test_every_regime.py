@@ -28,7 +28,7 @@ NOT_FOR = {
     "transformer": {"unchanged", "prefix", "prompt"},
     "encoder": {"unchanged"},
     "tagger": {"unchanged", "setfit"},
-    "language": {"linear-probe", "mlp-head", "preset-mlp-head", "setfit"},
+    "language": {"linear-probe", "mlp-head", "gradient-boosting", "preset-mlp-head", "setfit"},
 }
 """Kind of backbone → the regimes that it does not take."""
 OF_TAGGERS = {"linear-probe", "mlp-head", "lora", "prefix", "partial", "full", "scratch"}

@@ -351,7 +351,7 @@ def regimes_page() -> str:
 
 def trains(regime: Regime) -> str:
     """What a regime trains, in words."""
-    head = "an MLP head" if regime.head == "mlp" else "a linear head"
+    head = {"linear": "a linear head", "mlp": "an MLP head", "trees": "boosted trees"}[regime.head]
     if all(phase.solver == "none" for phase in regime.phases):
         return "nothing"
     if regime.is_head_only:

@@ -51,6 +51,8 @@ def test_users_file(tmp_path: Path) -> None:
         ("phases:\n- {train: all, epochs: 0}\n", "without epochs"),
         ("phases:\n- {train: all, solver: exact}\n", "the head alone"),
         ("head: mlp\nphases:\n- {train: head, solver: exact}\n", "a linear head"),
+        ("head: trees\nphases:\n- {train: head}\n", "solver \"boosting\" alone"),
+        ("phases:\n- {train: head, solver: boosting}\n", "solver \"boosting\" alone"),
         ("phases:\n- {train: all, until_plateau: true}\n", "one_block_at_a_time"),
         ("phases:\n- {train: head, one_block_at_a_time: true}\n", "no block to unfreeze"),
         ("name: ../elsewhere\nphases:\n- {train: head}\n", "name"),
@@ -90,9 +92,9 @@ def test_missing_file_and_unknown_and_repeated_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("audience", "first", "without"),
     [
-        ("image", "linear-probe", {"unchanged", "setfit", "lora"}),
-        ("text", "linear-probe", {"unchanged"}),
-        ("language", "unchanged", {"linear-probe", "mlp-head", "setfit", "scratch"}),
+        ("image", "linear-probe", {"unchanged", "setfit", "lora", "gradient-boosting"}),
+        ("text", "linear-probe", {"unchanged", "gradient-boosting"}),
+        ("language", "unchanged", {"linear-probe", "mlp-head", "setfit", "scratch", "gradient-boosting"}),
         ("features", "linear-probe", {"unchanged", "setfit", "lora", "partial", "full", "scratch"}),
     ],
 )
@@ -102,6 +104,7 @@ def test_auto_is_a_part_of_all_cheapest_first(audience: Any, first: str, without
     assert automatic[0] == first and not without & set(automatic)
     assert automatic == [name for name in everything if name in automatic]
     raced = {"linear-probe", "mlp-head", "setfit", "lora", "partial", "full", "scratch", "unchanged"}
+    raced |= {"gradient-boosting"}
     assert set(automatic) == raced - without
     assert len(everything) == len(set(everything)) == len(named_regimes())
     assert all(regime.summary and regime.attributes.data for regime in named_regimes())

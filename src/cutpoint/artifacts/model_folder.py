@@ -36,6 +36,7 @@ from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vector_backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
+from cutpoint.heads.trees import TreesHead
 from cutpoint.model import Model, Network
 from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task, TfidfPreprocessing
 
@@ -52,7 +53,9 @@ class HeadFacts(Record):
     width: int
     outputs: int
     hidden: tuple[int, ...] = ()
-    """Empty for a linear head."""
+    """Empty for a linear head, and for trees."""
+    trees: tuple[int, int] | None = None
+    """Trees for each output and leaves a tree, at most, where the head is boosted trees."""
 
 
 class ModelFacts(Record):
@@ -201,6 +204,8 @@ def _with_changes(backbone: Backbone, tensors: dict[str, Tensor]) -> nn.Module:
 
 
 def _head_facts(head: Head) -> HeadFacts:
+    if isinstance(head, TreesHead):
+        return HeadFacts(width=head.width, outputs=head.outputs, trees=(head.iterations, head.leaves))
     linears = [layer for layer in head.layers.modules() if isinstance(layer, nn.Linear)]
     return HeadFacts(
         width=head.width, outputs=head.outputs, hidden=tuple(layer.out_features for layer in linears[:-1])
@@ -210,6 +215,8 @@ def _head_facts(head: Head) -> HeadFacts:
 def _build_head(facts: HeadFacts) -> Head:
     if facts.outputs == 0:
         return NoHead()
+    if facts.trees is not None:
+        return TreesHead(facts.width, facts.outputs, *facts.trees)
     if not facts.hidden:
         return LinearHead(facts.width, facts.outputs)
     return MLPHead(facts.width, facts.outputs, facts.hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cutpoint.heads.boosting import expected_seconds
+from cutpoint.heads.trees import parameters_of
 from cutpoint.race.calibration import Calibration
 from cutpoint.race.memory import predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
@@ -46,7 +48,9 @@ def predict_cost(
         refit: Whether a last fit on all rows follows if the trial takes the lead.
         can_cache: Whether activations at the recipe's cut may be stored.
     """
-    one = sum(_stage_seconds(stage, calibration, rows, judged, can_cache) for stage in recipe.stages)
+    one = fit_seconds(recipe, calibration, rows, judged, can_cache)
+    if recipe.regime.head == "trees":
+        one += expected_seconds(rows, width, task.outputs)
     search = RATE_SHARE * (len(recipe.rate_candidates) + _RANKS_TRIED * recipe.rank_is_open) * one
     share_below = calibration.flops_below[recipe.cut]
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
@@ -59,6 +63,11 @@ def predict_cost(
         stored_bytes=_FLOAT_BYTES * (head + trainable),
         flops=calibration.flops + 2 * head,
     )
+
+
+def fit_seconds(recipe: Recipe, calibration: Calibration, rows: int, judged: int, can_cache: bool) -> float:
+    """Seconds of one fit on so many training and validation rows, its features at hand."""
+    return sum(_stage_seconds(stage, calibration, rows, judged, can_cache) for stage in recipe.stages)
 
 
 def _memory(recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int) -> int:
@@ -106,6 +115,8 @@ def _stage_seconds(stage: Stage, calibration: Calibration, rows: int, judged: in
 def _head_parameters(recipe: Recipe, width: int, task: Task) -> int:
     if task.kind == "language":
         return 0
+    if recipe.regime.head == "trees":
+        return parameters_of(task.outputs)
     if recipe.regime.head == "linear":
         return (width + 1) * task.outputs
     hidden = recipe.regime.hidden

@@ -28,9 +28,10 @@ class Phase(Record):
     loss: Literal["supervised", "contrastive"] = "supervised"
     """What is minimised: the loss on the targets, or the contrast between examples of equal and of different classes,
     which shapes the features without a head (SetFit, Tunstall et al. 2022)."""
-    solver: Literal["gradient", "exact", "none"] = "gradient"
+    solver: Literal["gradient", "exact", "boosting", "none"] = "gradient"
     """"exact" solves the convex head on frozen features, its regularisation chosen by cross-validation (a language
-    model brings its head, and the phase falls away) · "none" leaves everything as it is."""
+    model brings its head, and the phase falls away) · "boosting" grows the trees of head "trees" there, their number
+    chosen likewise · "none" leaves everything as it is."""
     one_block_at_a_time: bool = False
     """Expand into one phase a block, unfreezing from the top down to `train` (Howard & Ruder 2018)."""
     until_plateau: bool = False
@@ -65,6 +66,11 @@ class Phase(Record):
     """Decay of an exponential moving average of the weights, which is then what is judged and kept."""
     patience: int | None = Field(default=None, ge=1)
     """Epochs without improvement before the phase ends; None: all epochs run."""
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the head is found at once, without gradient steps."""
+        return self.solver in ("exact", "boosting")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -122,7 +128,8 @@ class Regime(Record):
     """What is injected into the backbone, whose own weights then stay frozen."""
     checkpointing: bool = False
     """Compute the activations of blocks again when gradients flow back, instead of keeping them (Chen et al. 2016)."""
-    head: Literal["linear", "mlp"] = "linear"
+    head: Literal["linear", "mlp", "trees"] = "linear"
+    """"trees" are gradient-boosted (Friedman 2001): for rows of numbers, which no pretrained backbone fits."""
     hidden: int = Field(default=256, ge=1)
     """Hidden units of an "mlp" head."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -135,8 +142,10 @@ class Regime(Record):
 
     @model_validator(mode="after")
     def _head_can_be_solved(self) -> Self:
-        if self.head == "mlp" and any(phase.solver == "exact" for phase in self.phases):
-            raise ValueError('solver "exact" solves a linear head, not head "mlp"')
+        if self.head != "linear" and any(phase.solver == "exact" for phase in self.phases):
+            raise ValueError(f'solver "exact" solves a linear head, not head "{self.head}"')
+        if any((phase.solver == "boosting") != (self.head == "trees") for phase in self.phases):
+            raise ValueError('head "trees" is grown by solver "boosting" alone, and only that head is')
         return self
 
     @model_validator(mode="after")

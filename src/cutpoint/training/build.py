@@ -12,6 +12,7 @@ from cutpoint.adapters.inject import inject
 from cutpoint.adapters.quantise import copy_for
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
+from cutpoint.heads.trees import TreesHead
 from cutpoint.model import Network
 from cutpoint.objectives import StartingPointPenalty, SupervisedLoss, balanced_class_weights
 from cutpoint.regimes.partition import trainable_parameters
@@ -114,6 +115,8 @@ def _head(recipe: Recipe, data: FitData) -> Head:
         return NoHead()
     if regime.head == "linear":
         head = LinearHead(width, outputs)
+    elif regime.head == "trees":
+        head = TreesHead(width, outputs)
     else:
         head = MLPHead(width, outputs, (regime.hidden,), regime.dropout)
     if regime.init == "pretrained" and recipe.stages[0].phase.solver == "gradient":

@@ -1,4 +1,4 @@
-"""The stage without gradient steps: the convex head on frozen features."""
+"""The stage without gradient steps: the convex head, or boosted trees, on frozen features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cutpoint.features.seeding import seeded
-from cutpoint.heads.exact import fit_exact
+from cutpoint.heads.boosting import fit_trees
+from cutpoint.heads.exact import ExactHead, fit_exact
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.training.build import class_weights
 from cutpoint.training.dead_units import hold_still
@@ -16,16 +17,18 @@ from cutpoint.training.source import Source
 from cutpoint.training.state import FitData
 
 
-def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed: int) -> float:
-    """Put the optimal linear head for the network's features, as it stands, into the network.
+def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed: int) -> float | None:
+    """Put the optimal linear head, or the trees, for the network's features, as it stands, into the network.
 
     Returns:
-        The inverse penalty that cross-validation chose.
+        The inverse penalty that cross-validation chose; None for trees.
     """
     weights = class_weights(recipe, data)
     with seeded(seed):  # a head is drawn before it is solved
-        solved = fit_exact(
-            hold_still(judge.features(source, data.train), recipe, data),
+        features = hold_still(judge.features(source, data.train), recipe, data)
+        solve = fit_trees if recipe.regime.head == "trees" else fit_exact
+        solved = solve(
+            features,
             judge.labels(data.train),
             data.task.for_heads,
             class_weights=None if weights is None else weights.numpy(),
@@ -33,7 +36,7 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
             seed=seed,
         )
     judge.network.head.load_state_dict(solved.head.state_dict())
-    return solved.strength
+    return solved.strength if isinstance(solved, ExactHead) else None
 
 
 def _groups(data: FitData, judge: Judge) -> NDArray[Any] | None:

@@ -132,8 +132,8 @@ class Fit:
         while not self.state.finished:
             stage = self.recipe.stages[self.state.stage]
             self._enter_stage(stage)
-            if stage.phase.solver == "exact":
-                yield from self._solve_exactly(stage)
+            if stage.phase.is_solved:
+                yield from self._solve(stage)
             else:
                 yield from self._train_stage(stage)
             self._leave_stage(stage)
@@ -178,7 +178,7 @@ class Fit:
         else:
             self.state.diverged = True
 
-    def _solve_exactly(self, stage: Stage) -> Iterator[Progress]:
+    def _solve(self, stage: Stage) -> Iterator[Progress]:
         if not self.state.at_start_of_stage:
             return
         started, rows, source = time.perf_counter(), self.data.train, self._open_source()
@@ -222,7 +222,7 @@ class Fit:
 
     def _is_start(self, stage: Stage) -> bool:
         """Whether the stage only solves the head that later stages start from."""
-        return stage.phase.solver == "exact" and self.state.stage + 1 < len(self.recipe.stages)
+        return stage.phase.is_solved and self.state.stage + 1 < len(self.recipe.stages)
 
     def _rate(self, stage: Stage) -> float:
         """The highest rate of the epoch's last step; none where the head was solved."""
@@ -246,7 +246,7 @@ class Fit:
         return is_stale or self.state.diverged or self._reached_stop()
 
     def _is_last_epoch(self, stage: Stage) -> bool:
-        return stage.phase.solver == "exact" or self.state.epoch + 1 >= int(stage.phase.epochs)
+        return stage.phase.is_solved or self.state.epoch + 1 >= int(stage.phase.epochs)
 
     def _reached_stop(self) -> bool:
         return self.stop_after is not None and self.state.epochs_done >= self.stop_after

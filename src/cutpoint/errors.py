@@ -41,3 +41,7 @@ class ArtifactError(CutpointError):
 
 class TrainingError(CutpointError):
     """A fit diverged or could not go on."""
+
+
+class InputWarning(UserWarning):
+    """Inputs that a model answers, though they look like nothing that it was trained on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens
 from cutpoint.data.text_lists import text_input
-from cutpoint.errors import DataError
+from cutpoint.errors import DataError, InputWarning
+from cutpoint.evaluation.likeness import Look, look, unlike_training
 from cutpoint.heads.modules import Head, predict_scores, scores_of
 from cutpoint.runtime import in_parts
-from cutpoint.types import IGNORED, Chat, Completion, Task, TextPair, Words
+from cutpoint.types import IGNORED, Chat, Completion, SeenImages, Task, TextPair, Words
 
 BATCH_SIZE = 32
 _READERS = 2
@@ -55,6 +57,7 @@ class Model:
         cut: Blocks that stayed frozen: what the model shares with the pretrained backbone.
         adapter: What is injected into the backbone in `network`, if anything.
         description: What the model card says beyond that (scores, data, versions).
+        seen: What the training pictures look like; prediction warns of pictures of another make.
     """
 
     backbone: Backbone
@@ -64,6 +67,7 @@ class Model:
     cut: int
     description: dict[str, Any] = field(default_factory=dict)
     adapter: Adapter | None = None
+    seen: SeenImages | None = None
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -192,16 +196,19 @@ class Model:
         """The function of every input, in the inputs' order; rows of different length are padded with -1."""
         inputs = self._taken(inputs)
         outputs: dict[int, NDArray[np.float32]] = {}
+        looks: list[Look] = []
 
         def run(batch: Tensor) -> NDArray[np.float32]:
             return function(self.backbone.inputs.to_network(batch.to(self.device))).float().cpu().numpy()
 
         with torch.inference_mode():
             for rows, batch in self._batches(inputs):
+                looks += [look(picture) for picture in batch.numpy()] if self.seen else []
                 found = [row for _, part in in_parts(run, batch) for row in part]
                 outputs.update(zip(rows, found, strict=True))
                 if on_progress:
                     on_progress(len(outputs), len(inputs))
+        self._warn_of_others(looks)
         if not outputs:
             return np.zeros((0, self.task.outputs), dtype=np.float32)
         longest = max(len(row) for row in outputs.values())
@@ -209,6 +216,12 @@ class Model:
         for row, values in outputs.items():
             result[row, : len(values)] = values
         return result
+
+    def _warn_of_others(self, looks: Sequence[Look]) -> None:
+        """Warn of pictures that training has seen nothing like."""
+        finding = unlike_training(looks, self.seen) if self.seen else None
+        if finding is not None:
+            warnings.warn(f"{finding.text} {finding.evidence}. {finding.remedy}", InputWarning, stacklevel=4)
 
     def _batches(self, inputs: Sequence[Any]) -> Iterator[tuple[Sequence[int], Tensor]]:
         """Numbers of the inputs and prepared batches; the next one is read while the network works on this one."""

@@ -228,12 +228,14 @@ class SeenImages(Record):
     """What the prepared training pictures look like, so that prediction notices inputs of another make.
 
     Of each picture: brightness (mean of its pixels), contrast (their standard deviation) and colour (mean distance
-    of a pixel's channels from one another), in 0…255.
+    between a pixel's least and greatest channel), in 0…255.
     """
 
     brightness: ImageRange
     contrast: ImageRange
     colour: ImageRange
+    grey: float
+    """Share of pictures without colour."""
     pictures: int
 
 

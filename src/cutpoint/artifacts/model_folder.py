@@ -28,6 +28,13 @@ from cutpoint.adapters.folder import load_adapter, save_adapter
 from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.adapters.quantise import copy_for
 from cutpoint.artifacts.card import model_card
+from cutpoint.artifacts.contract import (
+    Parity,
+    check_parity,
+    check_preprocessing,
+    measure_parity,
+    preprocessing_digest,
+)
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.load import load_reference
@@ -38,7 +45,15 @@ from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.heads.trees import TreesHead
 from cutpoint.model import Model, Network
-from cutpoint.types import BackboneReference, Preprocessing, Provenance, Record, Task, TfidfPreprocessing
+from cutpoint.types import (
+    BackboneReference,
+    Preprocessing,
+    Provenance,
+    Record,
+    SeenImages,
+    Task,
+    TfidfPreprocessing,
+)
 
 FORMAT_VERSION = 1
 ADAPTER_FOLDER = "adapter"
@@ -68,6 +83,12 @@ class ModelFacts(Record):
     head: HeadFacts
     backbone: BackboneReference
     preprocessing: Preprocessing
+    preprocessing_digest: str | None = None
+    """Shows whether the record above was edited."""
+    parity: Parity | None = None
+    """Answers to fixed inputs, which a loaded model must give again."""
+    seen: SeenImages | None = None
+    """What the training pictures look like, as prepared."""
     provenance: Provenance
     adapter: Adapter | None = None
     weights_checksum: str
@@ -124,6 +145,9 @@ def save_model(model: Model, folder: Path) -> Path:
         head=_head_facts(model.network.head),
         backbone=model.backbone.reference,
         preprocessing=model.backbone.preprocessing,
+        preprocessing_digest=preprocessing_digest(model.backbone.preprocessing),
+        parity=measure_parity(model) if _is_exact(model.adapter) else None,
+        seen=model.seen,
         provenance=model.backbone.provenance,
         adapter=model.adapter,
         weights_checksum=_checksum(draft),
@@ -151,7 +175,8 @@ def load_model(
         backbone_path: Where the backbone's folder lies now, if it moved.
 
     Raises:
-        ArtifactError: The folder is missing or damaged, or the backbone moved or is another one.
+        ArtifactError: The folder is missing or damaged, the backbone moved or is another one, or inputs would be read
+            otherwise than in training.
     """
     facts = _read_facts(folder)
     tensors = _read_weights(folder, facts)
@@ -162,6 +187,7 @@ def load_model(
             f"The backbone given has other weights than the one that {folder} was trained on.",
             "Give the backbone that the model was trained on.",
         )
+    check_preprocessing(facts.preprocessing, facts.preprocessing_digest, backbone)
     use_channels_last(backbone.module)
     module = _with_changes(backbone, tensors)
     if facts.adapter is not None:
@@ -172,9 +198,24 @@ def load_model(
     head.load_state_dict(
         {name.removeprefix("head."): v for name, v in tensors.items() if name.startswith("head.")}
     )
-    return Model(
-        backbone, Network(module, head), facts.task, facts.regime, facts.cut, facts.description, facts.adapter
+    model = Model(
+        backbone,
+        Network(module, head),
+        facts.task,
+        facts.regime,
+        facts.cut,
+        facts.description,
+        facts.adapter,
+        facts.seen,
     )
+    if facts.parity is not None:
+        check_parity(model, facts.parity)
+    return model
+
+
+def _is_exact(adapter: Adapter | None) -> bool:
+    """Whether machines agree on the answers: arithmetic in 4 bits they do each in their way."""
+    return adapter is None or adapter.base == "full"
 
 
 def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
@@ -184,13 +225,7 @@ def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
         return statistics_backbone()
     if isinstance(facts.preprocessing, TfidfPreprocessing):
         return from_preprocessing(facts.preprocessing)
-    backbone = load_reference(facts.backbone, path)
-    if backbone.preprocessing != facts.preprocessing:
-        raise ArtifactError(
-            f"The preprocessing of {facts.backbone.name} is not the one that the model was trained with.",
-            "Restore the backbone's folder (for texts, its tokenizer) as it was then, or train the model anew.",
-        )
-    return backbone
+    return load_reference(facts.backbone, path)
 
 
 def _with_changes(backbone: Backbone, tensors: dict[str, Tensor]) -> nn.Module:

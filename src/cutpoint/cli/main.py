@@ -18,7 +18,7 @@ from cutpoint.cli.fit import fit, train
 from cutpoint.cli.merge import merge
 from cutpoint.cli.predict import evaluate, predict
 from cutpoint.cli.report import report
-from cutpoint.cli.screen import tell_error
+from cutpoint.cli.screen import tell_error, warnings_as_talk
 from cutpoint.errors import CutpointError
 
 MISTAKE = 2
@@ -76,7 +76,8 @@ application.command(rich_help_panel=_LEARN)(demo)
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     try:
-        application(args=list(arguments), prog_name="cutpoint")
+        with warnings_as_talk():
+            application(args=list(arguments), prog_name="cutpoint")
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 0
     except CutpointError as error:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
+
+from cutpoint.errors import InputWarning
 
 _WIDTH = 100
 """Columns where there is no terminal to ask."""
@@ -41,6 +47,25 @@ def tell_error(message: str, hint: str = "") -> None:
     if hint:
         console.print("[bold]hint:[/] ", end="")
         console.print(hint, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def warnings_as_talk() -> Iterator[None]:
+    """Warnings of inputs are talk inside, said once: a command predicts a few hundred inputs at a time."""
+    with warnings.catch_warnings():
+        elsewhere = warnings.showwarning
+        told: list[Any] = []
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if not issubclass(category, InputWarning):
+                elsewhere(message, category, *rest)
+            elif not told:
+                told.append(message)
+                talk().print("[bold yellow]warning:[/] ", end="")
+                talk().print(str(message), markup=False, highlight=False, soft_wrap=True)
+
+        warnings.showwarning = show
+        yield
 
 
 def _console(is_talk: bool) -> Console:

@@ -26,7 +26,13 @@ TEST_ROWS = 1500
 TRAIN_ROWS = 2000
 IMAGES = {"clothing10": 128, "deeppcb6": 96, "bccd3": 96, "fsdd": 96}
 """Set → pixels."""
-TEXTS = {"banking77": 48, "clinc150_small": 48, "snips_intents": 48, "medical_abstracts": 48, "csabstruct": 48}
+TEXTS = {
+    "banking77": 48,
+    "clinc150_small": 48,
+    "snips_intents": 48,
+    "medical_abstracts": 48,
+    "csabstruct": 48,
+}
 """Set → tokens at which its texts are cut off."""
 
 

@@ -68,7 +68,9 @@ def run_cell(cell: Cell, seed: int, out: Path, work: Path) -> None:
             "labels": list(dataset.task.labels),
             "rows": {name: len(rows) for name, rows in dataset.splits.items()},
             "judged": judging.sentence,
-            "layer_probe": {name: [layer.model_dump() for layer in curve] for name, curve in plan.layer_probe.items()},
+            "layer_probe": {
+                name: [layer.model_dump() for layer in curve] for name, curve in plan.layer_probe.items()
+            },
             "planning_cpu_seconds": round(shared, 2),
             "truth": dataset.targets[test].tolist(),
         },
@@ -123,7 +125,7 @@ def facts(planned: PlannedTrial, ground: Ground, runs: RunFolder) -> dict[str, A
 
 def write(file: Path, record: dict[str, Any]) -> None:
     """As JSON, a key a line, whole or not at all."""
-    lines = [f'  {json.dumps(key)}: {json.dumps(value)}' for key, value in record.items()]
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items()]
     temporary = file.with_suffix(".partial")
     temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     temporary.replace(file)

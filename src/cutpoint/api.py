@@ -52,6 +52,7 @@ def fit(
     out: str | Path = DEFAULT_OUT,
     target: str | None = None,
     min_gain: float = 0.005,
+    exhaustive: bool = False,
     cut: int | str | None = None,
     image_size: int | None = None,
     max_length: int | None = None,
@@ -86,6 +87,7 @@ def fit(
         out: Run folder. An unfinished run of the same settings and data there goes on; a finished one is returned.
         target: Stop when good enough: "accuracy>=0.95", judged by the lower bound of the interval.
         min_gain: Least gain for which a dearer regime is worth it, in units of the metric.
+        exhaustive: Run every trial to its end, whatever it promises.
         cut: Where regimes that train above a cut are cut; None: where the every-layer probe proposes.
         image_size: Pixels in place of the backbone's own input size.
         max_length: Tokens at which texts are cut off, in place of the backbone's own limit.
@@ -141,6 +143,7 @@ def fit(
     settings = Settings(
         budget_seconds=budget_seconds,
         min_gain=min_gain,
+        exhaustive=exhaustive,
         target=parse_target(target, dataset.task.metric),
         seed=seed,
         cut=cut,

@@ -38,6 +38,7 @@ def race(data: Path, out: Path, cache: Path, **options: Any) -> Result:
         "regimes": ["linear-probe", BRIEF, BRIEF_SCRATCH],
         "cut": 4,
         "budget": "5m",
+        "exhaustive": True,
         "threads": 1,
         "cache": cache,
     }

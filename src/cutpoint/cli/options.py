@@ -148,6 +148,12 @@ MinGain = Annotated[
         rich_help_panel=_RACE,
     ),
 ]
+Exhaustive = Annotated[
+    bool,
+    typer.Option(
+        "--exhaustive", help="Run every trial to its end, whatever it promises.", rich_help_panel=_RACE
+    ),
+]
 Cut = Annotated[
     str | None,
     typer.Option(

@@ -16,7 +16,7 @@ from cutpoint.cli.screen import talk
 from cutpoint.race.plan import Plan, PlannedTrial
 from cutpoint.race.watcher import Watcher
 from cutpoint.reports import format
-from cutpoint.types import Comparison, Trial
+from cutpoint.types import Comparison, Screened, Trial
 
 _STATUS_STYLES = {"finished": "", "failed": "red", "interrupted": "yellow"}
 _NAME_WIDTH = 24
@@ -106,6 +106,9 @@ class LineWatcher(Watcher):
         words = ", ".join(filter(None, [f"{done:.0%}", note]))
         self._lines.say(f"{planned.id}: {words}; {self._time.done} of {self._time.planned} trials done")
 
+    def on_screened(self, screened: Screened) -> None:
+        self._console.print(screened_line(screened), style="dim", markup=False, soft_wrap=True)
+
     def on_trial_end(self, trial: Trial, comparison: Comparison | None) -> None:
         self._time.end(trial)
         self._console.print(trial_line(trial, comparison), soft_wrap=True)
@@ -164,6 +167,9 @@ class LiveWatcher(Watcher):
         self._note = ", ".join(filter(None, [f"{done:.0%}", note]))
         self._progress.update(self._trial, completed=done)
 
+    def on_screened(self, screened: Screened) -> None:
+        self._console.print(screened_line(screened), style="dim", markup=False)
+
     def on_trial_end(self, trial: Trial, comparison: Comparison | None) -> None:
         self._time.end(trial)
         self._console.print(trial_line(trial, comparison))
@@ -207,6 +213,16 @@ def trial_line(trial: Trial, comparison: Comparison | None) -> Text:
     seconds = format.seconds(trial.cost.seconds).rjust(7)
     decision = _decision(trial, comparison)
     return Text(f"{name} {found} {seconds}  {decision}", style=_STATUS_STYLES.get(trial.status, "dim"))
+
+
+def screened_line(screened: Screened) -> str:
+    """How a short run went, and what finishing the trial promises."""
+    name = screened.trial.ljust(_NAME_WIDTH)
+    if screened.score is None or screened.expected is None:
+        return f"{name} a short run without a score"
+    metric = screened.score.metric
+    expected = format.value(screened.expected, metric)
+    return f"{name} {format.score(screened.score)} after a short run; {expected} expected at its end"
 
 
 def _decision(trial: Trial, comparison: Comparison | None) -> str:

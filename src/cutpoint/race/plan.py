@@ -12,7 +12,7 @@ from cutpoint.features.layer_probe import proposed_cuts
 from cutpoint.race.calibration import Calibration
 from cutpoint.race.judging import Judging
 from cutpoint.race.memory import refusal
-from cutpoint.race.prediction import passing, predict_cost
+from cutpoint.race.prediction import RATE_SHARE, fit_seconds, passing, predict_cost
 from cutpoint.race.settings import Settings
 from cutpoint.regimes.injection import injected_sizes, why_not_here
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
@@ -39,6 +39,8 @@ class PlannedTrial(Record):
     recipe: Recipe
     repeats: int
     predicted: Cost
+    short_seconds: float = 0.0
+    """Predicted for one short run."""
 
 
 class Plan(Record):
@@ -181,6 +183,8 @@ def _plan_trial(
     recipe = _in_parts(recipe, calibration)
     repeats = len(judging.repeats) if regime.is_head_only else 1
     fits = repeats * len(judging.repeats[0])
+    can_cache = recipe.cut in valid_cuts(backbone).valid and not regime.starts_changed
+    one = fit_seconds(recipe, calibration, len(first_train), len(first_held), can_cache)
     cost = predict_cost(
         recipe,
         calibration,
@@ -191,12 +195,17 @@ def _plan_trial(
         judged=len(first_held),
         fits=fits,
         refit=judging.is_cross_validation,
-        can_cache=recipe.cut in valid_cuts(backbone).valid and not regime.starts_changed,
+        can_cache=can_cache,
     )
     is_cut = regime.needs_cut or (regime.adapter is not None and cut is not None)
     name = f"{regime.name}@{recipe.cut}" if is_cut else regime.name
     return PlannedTrial(
-        id=f"{prefix}{name}", backbone=backbone.name, recipe=recipe, repeats=repeats, predicted=cost
+        id=f"{prefix}{name}",
+        backbone=backbone.name,
+        recipe=recipe,
+        repeats=repeats,
+        predicted=cost,
+        short_seconds=RATE_SHARE * one,
     )
 
 

@@ -6,8 +6,8 @@ that is journaled, and a resumed run replays it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -28,13 +28,16 @@ from cutpoint.race.clock import ActiveClock
 from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
 from cutpoint.race.first_model import save_first_model
+from cutpoint.race.ground import Ground
+from cutpoint.race.halving import Halving, backbones_dropped
 from cutpoint.race.judging import Judging, plan_judging
 from cutpoint.race.plan import Entry, Plan, PlannedTrial
 from cutpoint.race.planning import make_plan
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
-from cutpoint.race.trial import Ground, TrialRun
+from cutpoint.race.standing import Standing
+from cutpoint.race.trial import TrialRun
 from cutpoint.race.verdict import write_verdict
 from cutpoint.race.watcher import Watcher
 from cutpoint.reports import write_report
@@ -45,18 +48,6 @@ _REPORT_SECONDS = 5.0
 
 class OutOfTimeError(Exception):
     """The guard: the budget is spent in the middle of a trial."""
-
-
-@dataclass
-class _Standing:
-    """Who leads, and all that has happened."""
-
-    trials: list[Trial] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
-    predictions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    runs: dict[str, TrialRun] = field(default_factory=dict)
-    leader: Trial | None = None
-    predicted_seconds: float = 0.0
 
 
 class Race:
@@ -105,7 +96,7 @@ class Race:
             for entry in entries
         }
         self.clock = ActiveClock(folder.clock)
-        self.standing = _Standing()
+        self.standing = Standing(self.judging)
 
     def run(self) -> Result:
         """Run or go on; an interruption leaves a valid result of what is finished."""
@@ -122,8 +113,11 @@ class Race:
             self._record(trial)
         try:
             for planned in plan.trials:
-                self._take_turn(plan, planned)
-                self._write(plan, "interrupted")
+                if planned.recipe.regime.is_head_only or self.settings.exhaustive:
+                    self._take_turn(plan, planned)
+                    self._write(plan, "interrupted")
+            if not self.settings.exhaustive:
+                self._race_blocks(plan)
             return self._finish(plan)
         except KeyboardInterrupt:
             self.clock.save()
@@ -175,17 +169,51 @@ class Race:
 
     # ----------------------------------------------------------------------------------------------- trials
 
-    def _take_turn(self, plan: Plan, planned: PlannedTrial) -> None:
+    def _race_blocks(self, plan: Plan) -> None:
+        """The trials that train blocks: short runs of all, then the promising ones to their end."""
+        halving = Halving(self.dataset, self.settings, self.standing)
+        waiting = [planned for planned in plan.trials if not planned.recipe.regime.is_head_only]
+        if self.standing.leader is None and len(waiting) == 1:  # there is nothing to weigh it against
+            self._take_turn(plan, waiting.pop())
+        dropped = backbones_dropped(self.standing, plan.layer_probe)
+        for planned in waiting:
+            if planned.backbone in dropped:
+                self._record(self._unrun(planned, "eliminated", dropped[planned.backbone]))
+            elif not self._is_left_out(planned, "short run"):
+                self._screen(plan, planned, halving)
+            self._write(plan, "interrupted")
+        for planned, reason in halving.drop_lower_half():
+            self._record(self._unrun(planned, "eliminated", reason))
+        while (next_one := halving.next()) is not None:
+            self._take_turn(plan, next_one, halving)
+            self._write(plan, "interrupted")
+        for planned, reason in halving.give_up():
+            self._record(self._unrun(planned, "eliminated", reason))
+
+    def _screen(self, plan: Plan, planned: PlannedTrial, halving: Halving) -> None:
+        self.watcher.on_trial_start(planned)
+        short_runs = self._trial_run(plan, planned).short_runs
+        with self._recording_failure(planned, "short run"):
+            chosen = short_runs.choose_rate(halving.rates_for(planned))
+            self.standing.predicted_seconds += planned.short_seconds * len(chosen.tried)
+            self.watcher.on_screened(halving.enter(planned, short_runs))
+
+    def _take_turn(self, plan: Plan, planned: PlannedTrial, halving: Halving | None = None) -> None:
         """Run one trial, or record why not."""
+        if not self._is_left_out(planned, "run"):
+            self._run_trial(plan, planned, halving)
+
+    def _is_left_out(self, planned: PlannedTrial, rung: str) -> bool:
+        """Whether the trial is not to be run; then that is recorded. An earlier call may have run out of time."""
         stopped = {event["trial"]: event for event in self.folder.events() if event["event"] == "out of time"}
         reason = self._why_not(planned, any(trial.id in stopped for trial in self.standing.trials))
-        if planned.id in stopped:
+        is_stopped = planned.id in stopped and stopped[planned.id]["rung"] == rung
+        if is_stopped:
             self._record(self._unrun(planned, "interrupted", stopped[planned.id]["reason"]))
         elif reason:
             status = "priced" if planned.recipe.regime.init == "random" else "skipped"
             self._record(self._unrun(planned, status, reason))
-        else:
-            self._run_trial(plan, planned)
+        return is_stopped or bool(reason)
 
     def _why_not(self, planned: PlannedTrial, is_out_of_time: bool) -> str:
         """The reason to leave a trial out, from predictions and scores alone; empty to run it."""
@@ -205,12 +233,9 @@ class Race:
             return f"{predicted:.0f} s predicted, {max(left, 0):.0f} s of the budget left"
         return ""
 
-    def _run_trial(self, plan: Plan, planned: PlannedTrial) -> None:
-        standing = self.standing
-        self.watcher.on_trial_start(planned)
-        bank = self.banks[planned.backbone]
+    def _trial_run(self, plan: Plan, planned: PlannedTrial) -> TrialRun:
         ground = Ground(
-            bank,
+            self.banks[planned.backbone],
             self.dataset,
             self.judging,
             plan.calibration[planned.backbone],
@@ -218,36 +243,49 @@ class Race:
             self.device,
             self.reference,
         )
-        run = TrialRun(
-            planned, ground, self.folder, self.watcher, partial(self._check_time, ground.calibration)
-        )
-        try:
-            trial = run.run()
+        check_time = partial(self._check_time, ground.calibration)
+        return TrialRun(planned, ground, self.folder, self.watcher, check_time)
+
+    def _run_trial(self, plan: Plan, planned: PlannedTrial, halving: Halving | None) -> None:
+        standing = self.standing
+        self.watcher.on_trial_start(planned)
+        run = self._trial_run(plan, planned)
+        weighs = halving is not None and standing.leader is not None
+        with self._recording_failure(planned, "run"):
+            trial = run.run(partial(halving.after_folds, planned) if halving and weighs else None)
+            standing.predicted_seconds += planned.predicted.seconds or 0.0
+            if trial.status == "eliminated":
+                self._record(trial)
+                return
             predictions = run.predictions()
             comparison = self._compare(planned, predictions)
             takes_lead = comparison is None or comparison.decision == "replaces"
             if takes_lead:
                 self._promote(run, trial)
+            standing.runs[trial.id], standing.predictions[trial.id] = run, predictions
+            if comparison is not None:
+                standing.comparisons.append(comparison)
+                if comparison.decision == "eliminated":
+                    chance = (
+                        f"a gain of {self.settings.min_gain:g} has probability {comparison.p_worthwhile:.2f}"
+                    )
+                    trial = trial.model_copy(update={"status": "eliminated", "reason": chance})
+            if takes_lead:
+                standing.leader = trial
+            self._record(trial, comparison)
+
+    @contextmanager
+    def _recording_failure(self, planned: PlannedTrial, rung: str) -> Iterator[None]:
+        """One trial's failure, or the end of the budget in the middle of it, is no end of the race."""
+        try:
+            yield
         except OutOfTimeError:
             reason = f"the budget of {self.settings.budget_seconds:.0f} s was spent in the middle of it"
-            self.folder.note("out of time", trial=planned.id, reason=reason)
+            self.folder.note("out of time", trial=planned.id, rung=rung, reason=reason)
             self._record(self._unrun(planned, "interrupted", reason))
-            return
         except (CutpointError, RuntimeError, ValueError, OSError, MemoryError) as error:
-            # One trial's failure is no end of the race.
             reason = error.message if isinstance(error, CutpointError) else f"{type(error).__name__}: {error}"
             self._record(self._unrun(planned, "failed", reason))
-            return
-        standing.runs[trial.id], standing.predictions[trial.id] = run, predictions
-        standing.predicted_seconds += planned.predicted.seconds or 0.0
-        if comparison is not None:
-            standing.comparisons.append(comparison)
-            if comparison.decision == "eliminated":
-                chance = f"a gain of {self.settings.min_gain:g} has probability {comparison.p_worthwhile:.2f}"
-                trial = trial.model_copy(update={"status": "eliminated", "reason": chance})
-        if takes_lead:
-            standing.leader = trial
-        self._record(trial, comparison)
 
     def _compare(self, planned: PlannedTrial, predictions: NDArray[np.float32]) -> Comparison | None:
         """The trial against the leader. From scratch is the control: to ship it, its gain must be proven."""
@@ -372,6 +410,7 @@ class Race:
             judged_on=plan.judged_on,
             trials=tuple(self.standing.trials),
             comparisons=tuple(self.standing.comparisons),
+            screening=tuple(self.standing.screening),
             layer_probe=plan.layer_probe,
             winner=None if leader is None else leader.id,
             test=examination.score if examination else None,

@@ -35,6 +35,8 @@ class Settings(Record):
     """In units of the metric: 0.005 is half a point of accuracy."""
     target: Target | None = None
     seed: int = 0
+    exhaustive: bool = False
+    """Run every trial to its end, whatever it promises."""
     cut: int | str | None = None
     """Where regimes that say "cut" cut; None: where the every-layer probe proposes."""
     image_size: int | None = None

@@ -4,47 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median_low
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cutpoint.artifacts import save_model
 from cutpoint.artifacts.model_folder import stored_bytes
 from cutpoint.backbones.order import uncovered_parameters
-from cutpoint.data.splits import holdout
-from cutpoint.errors import DataError, TrainingError
+from cutpoint.errors import TrainingError
 from cutpoint.evaluation.diagnosis import chance_score, diagnose
 from cutpoint.evaluation.intervals import score
-from cutpoint.features.bank import FeatureBank
 from cutpoint.model import Model
-from cutpoint.race.calibration import Calibration
-from cutpoint.race.choices import Choices, ShortRun, climb
-from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.ground import Ground
+from cutpoint.race.judging import Rows
 from cutpoint.race.latency import latency_ms
 from cutpoint.race.plan import PlannedTrial, cut_name
-from cutpoint.race.prediction import RATE_SHARE
-from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
-from cutpoint.race.settings import Settings
+from cutpoint.race.short_runs import ShortRuns
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes.recipe import FIRST_RANK, Recipe
+from cutpoint.regimes.recipe import Recipe
 from cutpoint.runtime import PeakMemory
-from cutpoint.training.fit import Fit, FitData
-from cutpoint.types import Cost, Dataset, EpochRecord, Finding, Record, Retention, Score, Task, Trial
+from cutpoint.training.fit import Fit
+from cutpoint.types import Cost, EpochRecord, Finding, Record, Retention, Score, Trial
 
 _CHECKPOINT_SECONDS = 20.0
-_WORST_LOSS = 1e9
-"""Stands for a diverged run: JSON has no infinity."""
-
-
-def _short(epochs: int) -> int:
-    """Epochs of a short run: a share of the fit's, but two where it has as many, since the rate has to come down."""
-    return max(round(RATE_SHARE * epochs), min(epochs, 2))
 
 
 class FitRecord(Record):
@@ -62,36 +49,6 @@ class FitRecord(Record):
     latency_ms: float | None
     peak_memory_bytes: int
     retention: Retention | None = None
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What every trial of one backbone stands on."""
-
-    bank: FeatureBank
-    dataset: Dataset
-    judging: Judging
-    calibration: Calibration
-    settings: Settings
-    device: torch.device
-    reference: Reference | None = None
-
-    @property
-    def task(self) -> Task:
-        return self.dataset.task
-
-    def fit_data(self, train: Rows, held: Rows) -> FitData:
-        """A fit's view of the bank."""
-        groups = self.dataset.groups
-        return FitData(
-            bank=self.bank,
-            targets=self.bank.targets,
-            task=self.task,
-            train=self.bank.positions(train),
-            validation=self.bank.positions(held),
-            groups=None if groups is None else groups[self.bank.rows],
-            selects=not self.judging.is_cross_validation,
-        )
 
 
 class TrialRun:
@@ -119,14 +76,19 @@ class TrialRun:
         self.run_folder = folder
         self.watcher = watcher
         self.check_time = check_time
+        self.short_runs = ShortRuns(planned, ground, folder, watcher, check_time)
         self._fits = ground.judging.fits(planned.repeats)
 
     @property
     def model_folder(self) -> Path:
         return self.folder / "model"
 
-    def run(self) -> Trial:
+    def run(self, is_hopeless: Callable[[Rows, NDArray[np.float32]], str] | None = None) -> Trial:
         """All fits, then the record; finished fits are read, not repeated.
+
+        Args:
+            is_hopeless: Asked after every fold with the rows that were judged so far and their predictions; a reason
+                ends the trial there.
 
         Raises:
             TrainingError: Every fit diverged before it had anything to keep.
@@ -134,9 +96,13 @@ class TrialRun:
         finished = read_record(self.folder / "trial.json", Trial)
         if finished is not None:
             return finished
-        recipe = self._with_choices(self.planned.recipe)
-        records = [self._one_fit(number, recipe) for number in range(len(self._fits))]
-        trial = self._record(recipe, records)
+        records: list[FitRecord] = []
+        reason = ""
+        while len(records) < len(self._fits) and not reason:
+            records.append(self._one_fit(len(records), self._recipe))
+            if is_hopeless and len(records) < len(self._fits):
+                reason = is_hopeless(*self._judged_in(len(records)))
+        trial = self._record(self._recipe, records, reason)
         write_record(self.folder / "trial.json", trial)
         return trial
 
@@ -149,13 +115,20 @@ class TrialRun:
             table[repeat, np.searchsorted(judged, held)] = scores
         return table
 
+    def _judged_in(self, fits: int) -> tuple[Rows, NDArray[np.float32]]:
+        """Rows that the first fits judged, in order, and (rows, …) scores of them."""
+        rows = np.concatenate([held for _, _, held in self._fits[:fits]])
+        scores = np.concatenate([np.load(self._predictions_file(number)) for number in range(fits)])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], scores[order]
+
     def save_final_model(self, description: dict[str, Any]) -> Model:
         """The model that the trial stands for, saved in its folder.
 
         With held-out validation it is the one that was judged; after cross-validation it is fitted once more, on all
         rows, for as many epochs as the folds kept (median).
         """
-        recipe = self._with_choices(self.planned.recipe)
+        recipe = self._recipe
         if self.ground.judging.is_cross_validation:
             records = [self._read_fit(number) for number in range(len(self._fits))]
             kept = median_low([record.kept_epoch for record in records if record is not None])
@@ -233,61 +206,13 @@ class TrialRun:
         note = "" if count == 1 else f"fit {int(name) + 1} of {count}"
         self.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
 
-    def _with_choices(self, recipe: Recipe) -> Recipe:
+    @cached_property
+    def _recipe(self) -> Recipe:
         """The recipe with the rate and the rank that short runs chose, where the regime left them open."""
+        recipe = self.planned.recipe
         if not recipe.rate_candidates and not recipe.rank_is_open:
             return recipe
-        path = self.folder / "choices.json"
-        chosen = read_record(path, Choices)
-        if chosen is None:
-            chosen = self._choose(recipe)
-            write_record(path, chosen)
-        return chosen.applied(recipe)
-
-    def _choose(self, recipe: Recipe) -> Choices:
-        """Anneal each candidate over a quarter of the epochs; the least validation loss at the end wins.
-
-        Rates are tried at the first rank; then the rank is halved and doubled from there as long as that helps.
-        """
-        train, held = self._rows_for_rates()
-        epochs = [
-            _short(int(stage.phase.epochs)) if stage.phase.solver == "gradient" else 0
-            for stage in recipe.stages
-        ]
-        tried: list[ShortRun] = []
-
-        def loss_of(rate: float | None, rank: int | None) -> float:
-            """The short run's loss, and where it diverged one that no other exceeds."""
-            fit = self._fit(Choices(rate=rate, rank=rank).applied(recipe).with_epochs(epochs), train, held)
-            named = " and ".join(
-                f"{name} {value:g}" for name, value in (("rate", rate), ("rank", rank)) if value is not None
-            )
-            for _ in fit:
-                self.watcher.on_trial_progress(self.planned, 0.0, f"trying {named}")
-                self.check_time()
-            last = fit.records[-1].validation_loss
-            loss = _WORST_LOSS if last is None or fit.state.diverged else last
-            seconds = sum(record.seconds for record in fit.records)
-            tried.append(ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds))
-            return loss
-
-        rank = FIRST_RANK if recipe.rank_is_open else None
-        rates = recipe.rate_candidates or (None,)
-        losses = {rate: loss_of(rate, rank) for rate in rates}
-        rate = min(losses, key=lambda each: (losses[each], each or 0.0))
-        if rank is not None:
-            rank = climb(rank, losses[rate], lambda each: loss_of(rate, each))
-        return Choices(rate=rate, rank=rank, tried=tuple(tried))
-
-    def _rows_for_rates(self) -> tuple[Rows, Rows]:
-        """The first fit's rows; in cross-validation a third of all rows judges, since a fold is too few."""
-        judging = self.ground.judging
-        if not judging.is_cross_validation:
-            return self._fits[0][1:]
-        try:
-            return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
-        except DataError:  # too few examples of every class, or too few groups
-            return self._fits[0][1:]
+        return self.short_runs.choose_rank().applied(recipe)
 
     def _fit(self, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None) -> Fit:
         return Fit(
@@ -300,15 +225,19 @@ class TrialRun:
 
     # ---------------------------------------------------------------------------------------------- records
 
-    def _record(self, recipe: Recipe, records: Sequence[FitRecord]) -> Trial:
+    def _record(self, recipe: Recipe, records: Sequence[FitRecord], reason: str) -> Trial:
+        """Of all fits, or of the first ones where a reason ended the trial there."""
         if all(record.diverged and record.kept_epoch < 0 for record in records):
             raise TrainingError(
                 f"Every fit of {self.planned.id} diverged.", "Lower the rate, or start from the probe."
             )
         ground = self.ground
-        targets = ground.dataset.targets[ground.judging.judged]
-        groups = None if ground.dataset.groups is None else ground.dataset.groups[ground.judging.judged]
-        validation = score(ground.task, targets, self.predictions(), groups=groups, seed=ground.settings.seed)
+        judged, predictions = (
+            self._judged_in(len(records)) if reason else (ground.judging.judged, self.predictions())
+        )
+        targets = ground.dataset.targets[judged]
+        groups = None if ground.dataset.groups is None else ground.dataset.groups[judged]
+        validation = score(ground.task, targets, predictions, groups=groups, seed=ground.settings.seed)
         model = self.save_final_model({}) if not ground.judging.is_cross_validation else None
         reached = max(record.reached_cut for record in records)
         return Trial(
@@ -318,7 +247,8 @@ class TrialRun:
             cut=reached,
             cut_name=cut_name(reached, ground.bank.backbone.blocks, recipe.stages[-1].pattern),
             seed=ground.settings.seed,
-            status="finished",
+            status="eliminated" if reason else "finished",
+            reason=reason,
             validation=validation,
             cost=self._cost(recipe, records),
             predicted=self.planned.predicted,
@@ -340,7 +270,7 @@ class TrialRun:
     def _cost(self, recipe: Recipe, records: Sequence[FitRecord]) -> Cost:
         """Measured costs. The frozen pass is shared between trials; each is charged for it in full."""
         calibration, predicted = self.ground.calibration, self.planned.predicted
-        chosen = read_record(self.folder / "choices.json", Choices)
+        chosen = self.short_runs.chosen
         frozen = (
             calibration.forward_seconds * calibration.flops_below[recipe.cut] * len(self.ground.bank.rows)
         )
@@ -364,7 +294,7 @@ class TrialRun:
         }
         if records[0].strength is not None:
             facts["strengths"] = [record.strength for record in records]
-        chosen = read_record(self.folder / "choices.json", Choices)
+        chosen = self.short_runs.chosen
         if chosen is not None:
             facts["choices"] = chosen.model_dump(exclude_none=True)
         return facts

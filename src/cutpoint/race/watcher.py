@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.race.plan import Plan, PlannedTrial
-from cutpoint.types import Comparison, Trial
+from cutpoint.types import Comparison, Screened, Trial
 
 
 class Watcher:
@@ -23,6 +23,9 @@ class Watcher:
 
     def on_trial_progress(self, planned: PlannedTrial, done: float, note: str) -> None:
         """Share of the trial's work that is done (0…1), and what it is at."""
+
+    def on_screened(self, screened: Screened) -> None:
+        """A short run of a trial is done; it waits for its turn."""
 
     def on_trial_end(self, trial: Trial, comparison: Comparison | None) -> None:
         """A trial finished, was skipped, or failed; compared with the leader where there was one."""

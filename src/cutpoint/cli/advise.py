@@ -1,0 +1,114 @@
+"""`cutpoint advise`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import typer
+
+from cutpoint.cli import options
+from cutpoint.cli.fit import INTERRUPTED, cut_of, limits_of, named
+from cutpoint.cli.screen import results, talk, write
+from cutpoint.cli.size import parse_size
+
+
+def advise(
+    data: options.Data,
+    backbone: options.Backbones = None,
+    regime: options.Regimes = None,
+    budget: options.Budget = "20m",
+    tasks: options.Tasks = 1,
+    retrain: options.Retrain = "never",
+    wrong_costs: options.WrongCosts = "nothing special",
+    unlabelled: options.Unlabelled = None,
+    other_task: options.OtherTask = None,
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    max_stored: options.MaxStored = None,
+    local_only: options.LocalOnly = False,
+    known_provenance: options.KnownProvenance = False,
+    cut: options.Cut = None,
+    image_size: options.ImageSize = None,
+    max_length: options.MaxLength = None,
+    input_column: options.InputColumn = None,
+    target_column: options.TargetColumn = None,
+    task: options.TaskKind = None,
+    metric: options.Metric = None,
+    group: options.Group = None,
+    test_fraction: options.TestFraction = 0.2,
+    per_class: options.PerClass = None,
+    max_unreadable: options.MaxUnreadable = 0.05,
+    as_json: options.Json = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    cache: options.Cache = None,
+    cache_limit: options.CacheLimit = "20GiB",
+) -> None:
+    """Measure the axes and say what the field's rules make of them, before any race.
+
+    Takes seconds and trains nothing but heads: size, distance, predicted cost of every regime, the rules that fire and
+    where they disagree, the decision tree, and a checklist.
+    """
+    limits = limits_of(max_latency, max_memory, max_stored, local_only, known_provenance)
+    chosen: dict[str, Any] = {
+        "input_column": input_column,
+        "target_column": target_column,
+        "task": task,
+        "metric": metric,
+        "group": group,
+        "image_size": image_size,
+        "max_length": max_length,
+    }
+    try:
+        from cutpoint import api
+        from cutpoint.cli.watch import race_watcher
+        from cutpoint.types import Circumstances
+
+        with race_watcher() as watcher:
+            advice = api.advise(
+                data,
+                backbones=named(backbone),
+                regimes=named(regime),
+                budget=budget,
+                limits=limits,
+                circumstances=Circumstances(
+                    unlabelled=unlabelled,
+                    other_task=other_task,
+                    tasks=tasks,
+                    retrain=retrain.value,
+                    wrong_costs=wrong_costs.value,
+                ),
+                cut=cut_of(cut),
+                test_fraction=test_fraction,
+                per_class=per_class,
+                max_unreadable=max_unreadable,
+                seed=seed,
+                threads=threads,
+                device=device,
+                cache=cache,
+                cache_limit=parse_size(cache_limit),
+                watcher=watcher,
+                **chosen,
+            )
+    except KeyboardInterrupt:
+        talk().print("Interrupted.")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        write(advice.model_dump_json(indent=1))
+        return
+    from cutpoint.reports.advice_terminal import print_advice
+
+    print_advice(advice, results(), command=_command(data, backbone, budget, chosen))
+
+
+def _command(data: str, backbones: list[str] | None, budget: str, chosen: dict[str, Any]) -> str:
+    """The race on the same question; it tries the recommended regime in its turn."""
+    words = ["cutpoint", "fit", data]
+    for name in backbones or ():
+        words += ["--backbone", name]
+    for option, value in chosen.items():
+        if value is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return shlex.join([*words, "--budget", budget])

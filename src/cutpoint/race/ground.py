@@ -1,0 +1,45 @@
+"""What every trial of one backbone stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from cutpoint.features.bank import FeatureBank
+from cutpoint.race.calibration import Calibration
+from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.reference import Reference
+from cutpoint.race.settings import Settings
+from cutpoint.training.fit import FitData
+from cutpoint.types import Dataset, Task
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every trial of one backbone stands on."""
+
+    bank: FeatureBank
+    dataset: Dataset
+    judging: Judging
+    calibration: Calibration
+    settings: Settings
+    device: torch.device
+    reference: Reference | None = None
+
+    @property
+    def task(self) -> Task:
+        return self.dataset.task
+
+    def fit_data(self, train: Rows, held: Rows) -> FitData:
+        """A fit's view of the bank."""
+        groups = self.dataset.groups
+        return FitData(
+            bank=self.bank,
+            targets=self.bank.targets,
+            task=self.task,
+            train=self.bank.positions(train),
+            validation=self.bank.positions(held),
+            groups=None if groups is None else groups[self.bank.rows],
+            selects=not self.judging.is_cross_validation,
+        )

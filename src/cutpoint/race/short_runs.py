@@ -1,0 +1,146 @@
+"""Short runs of a trial: they choose its rate and rank, and show whether the whole of it is worth running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutpoint.data.splits import holdout
+from cutpoint.errors import DataError
+from cutpoint.race.choices import Choices, ShortRun, climb
+from cutpoint.race.ground import Ground
+from cutpoint.race.judging import Rows
+from cutpoint.race.plan import PlannedTrial
+from cutpoint.race.prediction import RATE_SHARE
+from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes.recipe import FIRST_RANK, Recipe
+from cutpoint.training.fit import Fit
+
+_WORST_LOSS = 1e9
+"""Stands for a diverged run: JSON has no infinity."""
+
+
+class ShortRuns:
+    """Short runs on one pair of training and validation rows, the same for every trial of a race.
+
+    Args:
+        planned: The trial.
+        ground: Data, backbone and settings.
+        folder: The run folder.
+        watcher: Hears of the progress.
+        check_time: Called between steps; raises to stop when the budget is spent.
+    """
+
+    def __init__(
+        self,
+        planned: PlannedTrial,
+        ground: Ground,
+        folder: RunFolder,
+        watcher: Watcher,
+        check_time: Callable[[], None],
+    ) -> None:
+        self.planned = planned
+        self.ground = ground
+        self.folder = folder.trial(planned.id)
+        self.watcher = watcher
+        self.check_time = check_time
+
+    @property
+    def chosen(self) -> Choices | None:
+        """What was chosen, by this run or an earlier one."""
+        return read_record(self.folder / "choices.json", Choices)
+
+    @property
+    def predictions(self) -> NDArray[np.float32]:
+        """(held rows, outputs) of the short run that was chosen."""
+        return np.asarray(np.load(self._predictions_file, allow_pickle=False))
+
+    def choose_rate(self, rates: tuple[float, ...] | None = None) -> Choices:
+        """Anneal each rate over a quarter of the epochs; the least validation loss at the end wins.
+
+        Args:
+            rates: To choose between; None: those of the recipe. Where it has none, the one run still tells how the
+                trial does.
+        """
+        if (chosen := self.chosen) is not None:
+            return chosen
+        recipe = self.planned.recipe
+        rank = FIRST_RANK if recipe.rank_is_open else None
+        best, predictions, tried = None, None, []
+        for rate in rates or recipe.rate_candidates or (None,):
+            run, found = self._run(rate, rank)
+            tried.append(run)
+            if best is None or run.loss < best.loss:
+                best, predictions = run, found
+        assert best is not None and predictions is not None
+        np.save(self._predictions_file, predictions, allow_pickle=False)
+        return self._written(Choices(rate=best.rate, rank=None, tried=tuple(tried)))
+
+    def choose_rank(self) -> Choices:
+        """Climb the ladder of ranks from the first, at the rate that was chosen, as long as that helps."""
+        chosen = self.choose_rate()
+        if not self.planned.recipe.rank_is_open or chosen.rank is not None:
+            return chosen
+        tried = list(chosen.tried)
+
+        def loss_of(rank: int) -> float:
+            run, _ = self._run(chosen.rate, rank)
+            tried.append(run)
+            return run.loss
+
+        first = min(run.loss for run in chosen.tried)
+        rank = climb(FIRST_RANK, first, loss_of)
+        return self._written(chosen.model_copy(update={"rank": rank, "tried": tuple(tried)}))
+
+    @cached_property
+    def rows(self) -> tuple[Rows, Rows]:
+        """The first fit's rows; in cross-validation a third of all rows judges, since a fold is too few."""
+        judging = self.ground.judging
+        first = judging.repeats[0][0]
+        if not judging.is_cross_validation:
+            return first
+        try:
+            return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
+        except DataError:  # too few examples of every class, or too few groups
+            return first
+
+    def _run(self, rate: float | None, rank: int | None) -> tuple[ShortRun, NDArray[np.float32]]:
+        """One candidate, and its predictions of the held rows."""
+        recipe = Choices(rate=rate, rank=rank).applied(self.planned.recipe)
+        data = self.ground.fit_data(*self.rows)
+        fit = Fit(
+            recipe.with_epochs(_shortened(recipe)),
+            data,
+            seed=self.ground.settings.seed,
+            device=self.ground.device,
+        )
+        named = [f"{name} {value:g}" for name, value in (("rate", rate), ("rank", rank)) if value is not None]
+        for progress in fit:
+            share = progress.step / max(progress.steps, 1)
+            note = f"a short run: {share:.0%}" if not named else f"trying {' and '.join(named)}: {share:.0%}"
+            self.watcher.on_trial_progress(self.planned, 0.0, note)
+            self.check_time()
+        last = fit.records[-1].validation_loss
+        loss = _WORST_LOSS if last is None or fit.state.diverged else last
+        seconds = sum(record.seconds for record in fit.records)
+        return ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds), fit.predict(data.validation)
+
+    def _written(self, choices: Choices) -> Choices:
+        write_record(self.folder / "choices.json", choices)
+        return choices
+
+    @property
+    def _predictions_file(self) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return str(self.folder / "short.npy")
+
+
+def _shortened(recipe: Recipe) -> list[int]:
+    """Epochs of each stage of a short run: a share of the fit's, but two where it has as many, since the rate has to
+    come down."""
+    counts = [int(stage.phase.epochs) if stage.phase.solver == "gradient" else 0 for stage in recipe.stages]
+    return [max(round(RATE_SHARE * count), min(count, 2)) for count in counts]

@@ -1,0 +1,34 @@
+"""Who leads a race, and all that has happened in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.trial import TrialRun
+from cutpoint.types import Comparison, Screened, Trial
+
+
+@dataclass
+class Standing:
+    """The state of a race between two trials."""
+
+    judging: Judging
+    trials: list[Trial] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    screening: list[Screened] = field(default_factory=list)
+    predictions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Trial → (repeats, judged rows, …) scores of a trial that was run to its end."""
+    runs: dict[str, TrialRun] = field(default_factory=dict)
+    leader: Trial | None = None
+    predicted_seconds: float = 0.0
+    """Of everything that was run, as the plan predicted it."""
+
+    def leading_on(self, rows: Rows) -> NDArray[np.float32] | None:
+        """(repeats, rows, …) scores of the leader; None while nothing leads."""
+        if self.leader is None:
+            return None
+        return self.predictions[self.leader.id][:, np.searchsorted(self.judging.judged, rows)]

@@ -197,15 +197,6 @@ def test_few_per_class_leave_the_test_alone(animals: Path) -> None:
         load_dataset(animals, per_class=1)
 
 
-def test_the_same_content_on_both_sides_is_noted(tmp_path: Path, picture: Picture) -> None:
-    for split in ("train", "test"):
-        for label in "ab":
-            for number in range(3):
-                picture(tmp_path / split / label / f"{number}.png")
-    (tmp_path / "test" / "a" / "copy.png").write_bytes((tmp_path / "train" / "a" / "0.png").read_bytes())
-    assert "test examples with the same content as a training example: 1" in load_dataset(tmp_path).notes
-
-
 class TestGroups:
     def test_no_group_on_two_sides(self, tmp_path: Path, picture: Picture) -> None:
         for label in "ab":

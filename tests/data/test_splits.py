@@ -60,7 +60,7 @@ def test_a_class_smaller_than_the_folds_stays_in_every_training_part(
 def test_folds_are_fewer_where_data_are_few() -> None:
     data = _dataset(["a", "a", "a", "b", "b"])
     assert len(folds(data, np.arange(5), count=10, repeats=1, seed=0)[0]) == 3
-    with pytest.raises(DataError, match="single example cannot be cross-validated: b"):
+    with pytest.raises(DataError, match=r"single example cannot be cross-validated .*: b"):
         folds(data, np.arange(4), count=2, repeats=1, seed=0)
     grouped = _dataset(["a", "b"] * 6, groups=[n // 4 for n in range(12)])
     repeats = folds(grouped, np.arange(12), count=5, repeats=2, seed=0)
@@ -104,9 +104,9 @@ def test_holdout_keeps_the_shares_of_classes() -> None:
 def test_grouped_holdout_never_takes_the_only_group_of_a_class() -> None:
     targets = np.repeat([0, 1, 2], 20)
     groups = np.array(["alone" if target == 2 else f"g{n % 8}" for n, target in enumerate(targets)])
-    task = Task(kind="multiclass", labels=("a", "b", "c"))
+    task, names = Task(kind="multiclass", labels=("a", "b", "c")), [str(row) for row in range(60)]
     for seed in range(10):
-        held = hold_out_mask(task, targets, groups, fraction=0.25, seed=seed)
+        held = hold_out_mask(task, targets, groups, names, fraction=0.25, seed=seed)
         assert held.any()
         assert not held[groups == "alone"].any()
 
@@ -117,3 +117,36 @@ def test_what_cannot_be_held_out() -> None:
         holdout(data, np.arange(6), fraction=0.2, seed=0)
     with pytest.raises(DataError, match="share of 0 cannot be held out"):
         holdout(data, np.arange(6), fraction=0, seed=0)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_copies_of_the_same_content_stay_together(kind: str, grouped: bool) -> None:
+    values = np.arange(60) // 3 * 1.5  # each content three times
+    targets = [f"c{n % 2}" for n in range(60)] if kind == "multiclass" else (values % 7).tolist()
+    groups = [f"g{n // 2 % 20}" for n in range(60)] if grouped else None
+    data = load_dataset(values[:, None], targets=targets, group=groups, task=kind, test_fraction=0.25, seed=3)
+    keys = np.array(data.keys)
+    assert set(keys[data.splits["train"]]).isdisjoint(keys[data.splits["test"]])
+    assert len(data.splits["test"]) >= 3
+    rows = np.arange(60, dtype=np.int64)
+    repeats = folds(data, rows, count=4, repeats=2, seed=1)
+    _check_folds(data, rows, repeats)
+    for repeat in repeats:
+        assert all(set(keys[train]).isdisjoint(keys[held]) for train, held in repeat)
+
+
+def test_copies_change_nothing_where_there_are_none() -> None:
+    targets = np.arange(40) % 2
+    task = Task(kind="binary", labels=("a", "b"))
+    names = [str(row) for row in range(40)]
+    held = hold_out_mask(task, targets, None, names, fraction=0.2, seed=5)
+    copied = hold_out_mask(
+        task, np.append(targets, targets[7]), None, [*names, names[7]], fraction=0.2, seed=5
+    )
+    assert np.array_equal(copied[:40], held) and copied[40] == copied[7]
+
+
+def test_nothing_but_copies_cannot_be_held_out() -> None:
+    with pytest.raises(DataError, match=r"of 20 examples \(2 without copies\)"):
+        load_dataset(np.repeat([[1.0], [2.0]], 10, axis=0), targets=["a", "b"] * 10)

@@ -155,7 +155,10 @@ def test_lists_in_memory() -> None:
     with pytest.raises(DataError, match="row 0 of texts in memory has 4 words but 3 tags"):
         load_dataset(words, targets=[tags[0][1:], *tags[1:]], task="tagging")
     assert load_dataset(words[6:], targets=tags[6:]).task.kind == "tagging"
-    assert load_dataset([["a", "b"]] * 8, targets=[["x", "y"], ["y", "z"]] * 4).task.kind == "multilabel"
+    assert (
+        load_dataset([["a", str(n)] for n in range(8)], targets=[["x", "y"], ["y", "z"]] * 4).task.kind
+        == "multilabel"
+    )
     known = load_known(words[6:8], data.task, targets=tags[6:8])
     assert known.targets.tolist() == [[0, 1], [0, 1]]
     with pytest.raises(DataError, match="tags that the model does not know: B-ORG"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def _near_distinct(hashes: NDArray[np.uint64]) -> tuple[Rows, Rows]:
     edges = np.linspace(0, _HASH_BITS, _BLOCKS + 1).astype(int)
     blocks = [
         (hashes >> np.uint64(start)) & np.uint64((1 << int(end - start)) - 1)
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
+        for start, end in pairwise(edges)
     ]
     shift = np.uint64(_HASH_BITS // 2)
     keys = ((first << shift) | second for first, second in combinations(blocks, _BLOCKS - HAMMING))

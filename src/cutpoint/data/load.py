@@ -13,12 +13,13 @@ from cutpoint.data.collect import collect
 from cutpoint.data.collected import Collected, few
 from cutpoint.data.inspect import Progress, inspect, row_key
 from cutpoint.data.inspect_texts import inspect_texts
-from cutpoint.data.split_checks import check_enough, check_splits, duplicates, few_per_class
+from cutpoint.data.numbers import encoded
+from cutpoint.data.split_checks import check_enough, check_splits, few_per_class
 from cutpoint.data.splits import check_no_group_crosses, hold_out_mask
 from cutpoint.data.tagging import encoded_tags, tag_targets
 from cutpoint.data.task import DEFAULT_METRIC, Labelled, known_targets, label_targets
 from cutpoint.errors import DataError
-from cutpoint.types import Dataset, Quarantined, Task
+from cutpoint.types import Dataset, Quarantined, TableColumn, Task
 
 
 def load_dataset(
@@ -40,8 +41,8 @@ def load_dataset(
 
     Args:
         source: A folder of images or .txt files (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet or JSON
-            lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), or of
-            prompts and completions; a plain .txt file; a folder of such files called train, val and test; or
+            lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), of
+            prompts and completions, or of numbers (a raw table); a plain .txt file; a folder of such files called train, val and test; or
             inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, texts, pairs of texts, lists
             of words, chats).
         targets: The labels of inputs in memory.
@@ -80,13 +81,13 @@ def load_dataset(
     if quarantined:
         labelled = _label(collected, task, metric)
     groups = None if collected.groups is None else np.array(collected.groups, dtype=str)
-    split = _split(collected, labelled.task, labelled.targets, groups, test_fraction, seed)
+    split = _split(collected, labelled.task, labelled.targets, groups, keys, test_fraction, seed)
     rows, notes = split.rows, [*collected.notes, *lost]
     if per_class is not None:
         rows, note = few_per_class(labelled.task, labelled.targets, rows, per_class, seed)
         notes += note
     notes += check_splits(labelled.task, labelled.targets, rows, split.origin)
-    notes += duplicates(keys, rows)
+    collected, keys, columns = _as_numbers(collected, keys, rows["train"])
     dataset = Dataset(
         source=collected.source,
         modality=collected.modality,
@@ -100,6 +101,7 @@ def load_dataset(
         quarantined=quarantined,
         test_origin="given" if split.origin == "given" else "held out",
         notes=tuple(notes),
+        columns=columns,
     )
     return _only_used_rows(dataset)
 
@@ -112,6 +114,7 @@ def load_known(
     input_column: str | None = None,
     target_column: str | None = None,
     group: str | Sequence[Any] | None = None,
+    columns: Sequence[TableColumn] = (),
 ) -> Dataset:
     """Read labelled examples for a task that is known already: to evaluate a model, not to learn.
 
@@ -121,6 +124,7 @@ def load_known(
     Args:
         source: As in `load_dataset`, as are the other arguments.
         task: Its labels keep their order.
+        columns: Of the raw table that the model was trained on, where it was.
 
     Raises:
         DataError: Labels that the task does not have, or what cannot be read.
@@ -132,6 +136,7 @@ def load_known(
         target_column=target_column,
         group=group,
         task=task.kind,
+        columns=columns,
     )
     encoded = _encode(given, task)
     collected, keys, quarantined = _readable(given, 1.0, None)
@@ -221,6 +226,16 @@ def _lost(given: Collected, readable: Collected) -> list[str]:
     return [f"labels that vanish because none of their {noun} can be read: {few(classes)}"] if classes else []
 
 
+def _as_numbers(
+    collected: Collected, keys: tuple[str, ...], train: NDArray[np.int64]
+) -> tuple[Collected, tuple[str, ...], tuple[TableColumn, ...]]:
+    """The rows of a raw table as its training rows say; other data as they are."""
+    if not collected.columns:
+        return collected, keys, ()
+    rows, columns = encoded(collected.inputs, collected.columns, train)
+    return replace(collected, inputs=list(rows)), tuple(row_key(row) for row in rows), columns
+
+
 @dataclass(frozen=True)
 class _Split:
     rows: dict[str, NDArray[np.int64]]
@@ -232,6 +247,7 @@ def _split(
     task: Task,
     targets: NDArray[Any],
     groups: NDArray[Any] | None,
+    keys: Sequence[str],
     test_fraction: float,
     seed: int,
 ) -> _Split:
@@ -252,7 +268,8 @@ def _split(
     held = np.zeros(len(train), dtype=bool)
     if test_fraction != 0:
         own = None if groups is None else groups[train]
-        held = hold_out_mask(task, targets[train], own, fraction=test_fraction, seed=seed)
+        contents = [keys[int(row)] for row in train]
+        held = hold_out_mask(task, targets[train], own, contents, fraction=test_fraction, seed=seed)
     return _Split({**rows, "train": train[~held], "test": train[held]}, "held out")
 
 

@@ -104,14 +104,3 @@ def _unseen(task: Task, targets: NDArray[Any], rows: dict[str, NDArray[np.int64]
         own = class_counts(task, targets[rows.get(name, rows["train"][:0])])
         unseen[name] = [task.labels[number] for number in np.flatnonzero((train == 0) & (own > 0))]
     return {name: labels for name, labels in unseen.items() if labels}
-
-
-def duplicates(keys: Sequence[str], rows: dict[str, NDArray[np.int64]]) -> list[str]:
-    """Notes on the content that stands in train and in another split."""
-    train = {keys[row] for row in rows["train"]}
-    shared = {name: sum(keys[row] in train for row in rows[name]) for name in rows if name != "train"}
-    return [
-        f"{name} examples with the same content as a training example: {count:,}"
-        for name, count in shared.items()
-        if count
-    ]

@@ -1,8 +1,10 @@
-"""Splits: seeded, stratified by class where examples have one, and never with a group on both sides."""
+"""Splits: seeded, stratified by class where examples have one, and never with a group, or copies of the same
+content, on both sides."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,31 +29,37 @@ def holdout(dataset: Dataset, rows: Rows, *, fraction: float, seed: int) -> Fold
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     groups = None if dataset.groups is None else dataset.groups[rows]
-    held = hold_out_mask(dataset.task, dataset.targets[rows], groups, fraction=fraction, seed=seed)
+    keys = [dataset.keys[int(row)] for row in rows]
+    held = hold_out_mask(dataset.task, dataset.targets[rows], groups, keys, fraction=fraction, seed=seed)
     return rows[~held], rows[held]
 
 
 def hold_out_mask(
-    task: Task, targets: NDArray[Any], groups: NDArray[Any] | None, *, fraction: float, seed: int
+    task: Task,
+    targets: NDArray[Any],
+    groups: NDArray[Any] | None,
+    keys: Sequence[str],
+    *,
+    fraction: float,
+    seed: int,
 ) -> NDArray[np.bool_]:
-    """True for the rows that are held out; see `holdout`."""
+    """True for the rows that are held out; see `holdout`. Rows with the same key stay together."""
     if not 0 < fraction < 1:
         raise DataError(
             f"a share of {fraction:g} cannot be held out.", "Use a number between 0 and 1, such as 0.2."
         )
     random = np.random.default_rng(seed)
-    if groups is None and task.is_classification:
-        held = _hold_out_by_class(targets, fraction, random)
-    elif groups is None and task.kind != "multilabel":
-        held = np.zeros(len(targets), dtype=bool)
-        held[random.permutation(len(targets))[: round(fraction * len(targets))]] = True
+    if groups is not None:
+        held = _hold_out_units(task, targets, _joined(groups, keys), fraction, random)
     else:
-        units = np.arange(len(targets)) if groups is None else groups
-        held = _hold_out_units(task, targets, units, fraction, random)
+        distinct, place = _distinct(keys)
+        held = _hold_out_rows(task, targets[distinct], fraction, random)[place]
     if not held.any() or held.all():
+        different = len(set(keys))
+        copies = f" ({different:,} without copies)" if different < len(keys) else ""
         what = counted(len(targets), "example") if groups is None else counted(len(set(groups)), "group")
         raise DataError(
-            f"a share of {fraction:g} cannot be held out of {what} so that every class stays in both parts.",
+            f"a share of {fraction:g} cannot be held out of {what}{copies} so that every class stays in both parts.",
             "Each class keeps two examples for training. Add examples or groups, or give a test split of your own.",
         )
     return held
@@ -61,20 +69,23 @@ def folds(dataset: Dataset, rows: Rows, *, count: int, repeats: int, seed: int) 
     """Cross-validation: one list a repeat of (training rows, validation rows), row numbers of the dataset.
 
     Stratified by class, or grouped where the dataset has groups; other tasks are shuffled.
-    In every repeat each row is validated exactly once. Fewer folds than `count` come back where there are
-    fewer rows, fewer groups, or where even the largest class has fewer examples. A class with fewer examples
-    than folds is absent from the validation part of some, but stays in the training part of all; with groups
-    that cannot be promised of a class that stands in one group alone.
+    In every repeat each row is validated exactly once, copies of the same content together. Fewer folds than
+    `count` come back where there are fewer rows, fewer groups, or where even the largest class has fewer examples.
+    A class with fewer examples than folds is absent from the validation part of some, but stays in the training
+    part of all; with groups that cannot be promised of a class that stands in one group alone.
 
     Raises:
         DataError: A class with a single example (without groups), or fewer than two rows or groups.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     targets = dataset.targets[rows]
-    groups = None if dataset.groups is None else dataset.groups[rows]
-    count = _possible_folds(dataset.task, targets, groups, count)
+    keys = [dataset.keys[int(row)] for row in rows]
+    groups = None if dataset.groups is None else _joined(dataset.groups[rows], keys)
+    distinct, place = _distinct(keys) if groups is None else (np.arange(len(rows)), np.arange(len(rows)))
+    count = _possible_folds(dataset.task, targets[distinct], groups, count)
     seeds = np.random.SeedSequence(seed).generate_state(repeats)
-    return [_one_repeat(dataset.task, rows, targets, groups, count, int(state)) for state in seeds]
+    dealt = [_one_repeat(dataset.task, targets[distinct], groups, count, int(state)) for state in seeds]
+    return [[(rows[~held[place]], rows[held[place]]) for held in repeat] for repeat in dealt]
 
 
 def check_no_group_crosses(groups: NDArray[Any], splits: dict[str, Rows]) -> None:
@@ -98,6 +109,40 @@ def class_counts(task: Task, targets: NDArray[Any]) -> NDArray[np.int64]:
     if task.kind == "tagging":
         targets = targets[targets != IGNORED]
     return np.bincount(targets, minlength=len(task.labels)).astype(np.int64)
+
+
+def _distinct(keys: Sequence[str]) -> tuple[Rows, Rows]:
+    """The first row of each content, in order, and for each row the place of its content among them."""
+    first: dict[str, int] = {}
+    place = np.array([first.setdefault(key, len(first)) for key in keys], dtype=np.int64)
+    return np.unique(place, return_index=True)[1].astype(np.int64), place
+
+
+def _joined(groups: NDArray[Any], keys: Sequence[str]) -> NDArray[Any]:
+    """Groups of the rows; those that hold copies of the same content become one."""
+    distinct, place = _distinct(keys)
+    if len(distinct) == len(keys):
+        return groups
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    names, group_of = np.unique(groups, return_inverse=True)
+    shape = (len(names), len(distinct))
+    links = coo_array((np.ones(len(keys), dtype=np.int8), (group_of, place)), shape=shape).tocsr()
+    joined = connected_components(links @ links.T, directed=False)[1]
+    return np.asarray(joined[group_of])
+
+
+def _hold_out_rows(
+    task: Task, targets: NDArray[Any], fraction: float, random: np.random.Generator
+) -> NDArray[np.bool_]:
+    if task.is_classification:
+        return _hold_out_by_class(targets, fraction, random)
+    if task.kind == "multilabel":
+        return _hold_out_units(task, targets, np.arange(len(targets)), fraction, random)
+    held = np.zeros(len(targets), dtype=bool)
+    held[random.permutation(len(targets))[: round(fraction * len(targets))]] = True
+    return held
 
 
 def _hold_out_by_class(
@@ -163,7 +208,7 @@ def _possible_folds(task: Task, targets: NDArray[Any], groups: NDArray[Any] | No
         single = [task.labels[index] for index in np.flatnonzero(counts == 1)]
         if single and groups is None:
             raise DataError(
-                f"classes with a single example cannot be cross-validated: {few(single)}.",
+                f"classes with a single example cannot be cross-validated (copies count once): {few(single)}.",
                 "Add examples of these classes, or remove them.",
             )
         possible = min(possible, max(2, int(counts.max())))
@@ -171,8 +216,9 @@ def _possible_folds(task: Task, targets: NDArray[Any], groups: NDArray[Any] | No
 
 
 def _one_repeat(
-    task: Task, rows: Rows, targets: NDArray[Any], groups: NDArray[Any] | None, count: int, seed: int
-) -> list[Fold]:
+    task: Task, targets: NDArray[Any], groups: NDArray[Any] | None, count: int, seed: int
+) -> list[NDArray[np.bool_]]:
+    """Of each fold, which rows it holds out."""
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     chooser: Any
@@ -184,6 +230,7 @@ def _one_repeat(
     with warnings.catch_warnings():
         # A class smaller than the number of folds is allowed here, as the docstring of `folds` says.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        parts = list(splitter.split(np.zeros(len(rows)), targets, groups))
+        parts = list(splitter.split(np.zeros(len(targets)), targets, groups))
     # Few groups can leave a fold empty.
-    return [(rows[train], rows[held]) for train, held in parts if len(held) and len(train)]
+    everything = np.arange(len(targets))
+    return [np.isin(everything, held) for train, held in parts if len(held) and len(train)]

@@ -12,12 +12,14 @@ from cutpoint.cli.fit import INTERRUPTED, cut_of, limits_of, named
 from cutpoint.cli.screen import results, talk, write
 from cutpoint.cli.size import parse_size
 
+_BUDGET = "20m"
+
 
 def advise(
     data: options.Data,
     backbone: options.Backbones = None,
     regime: options.Regimes = None,
-    budget: options.Budget = "20m",
+    budget: options.Budget = _BUDGET,
     tasks: options.Tasks = 1,
     retrain: options.Retrain = "never",
     wrong_costs: options.WrongCosts = "nothing special",
@@ -52,6 +54,15 @@ def advise(
     where they disagree, the decision tree, and a checklist.
     """
     limits = limits_of(max_latency, max_memory, max_stored, local_only, known_provenance)
+    # What the recommended command repeats: the options that `fit` has too, where they say something.
+    repeated: dict[str, Any] = {
+        "budget": None if budget == _BUDGET else budget,
+        "max_latency": max_latency,
+        "max_memory": max_memory,
+        "max_stored": max_stored,
+        "local_only": local_only or None,
+        "known_provenance": known_provenance or None,
+    }
     chosen: dict[str, Any] = {
         "input_column": input_column,
         "target_column": target_column,
@@ -77,8 +88,8 @@ def advise(
                     unlabelled=unlabelled,
                     other_task=other_task,
                     tasks=tasks,
-                    retrain=retrain.value,
-                    wrong_costs=wrong_costs.value,
+                    retrain=retrain,
+                    wrong_costs=wrong_costs,
                 ),
                 cut=cut_of(cut),
                 test_fraction=test_fraction,
@@ -100,15 +111,15 @@ def advise(
         return
     from cutpoint.reports.advice_terminal import print_advice
 
-    print_advice(advice, results(), command=_command(data, backbone, budget, chosen))
+    print_advice(advice, results(), command=_command(data, backbone, chosen | repeated))
 
 
-def _command(data: str, backbones: list[str] | None, budget: str, chosen: dict[str, Any]) -> str:
+def _command(data: str, backbones: list[str] | None, chosen: dict[str, Any]) -> str:
     """The race on the same question; it tries the recommended regime in its turn."""
     words = ["cutpoint", "fit", data]
     for name in backbones or ():
         words += ["--backbone", name]
     for option, value in chosen.items():
         if value is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    return shlex.join([*words, "--budget", budget])
+            words += [f"--{option.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(words)

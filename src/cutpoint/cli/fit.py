@@ -13,7 +13,7 @@ from cutpoint.cli.screen import results, talk, write
 from cutpoint.cli.size import parse_size
 
 if TYPE_CHECKING:
-    from cutpoint.types import Result
+    from cutpoint.types import Limits, Result
 
 _RUN = Path("cutpoint-run")
 INTERRUPTED = 130
@@ -27,6 +27,11 @@ def fit(
     target: options.Target = None,
     min_gain: options.MinGain = 0.005,
     exhaustive: options.Exhaustive = False,
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    max_stored: options.MaxStored = None,
+    local_only: options.LocalOnly = False,
+    known_provenance: options.KnownProvenance = False,
     cut: options.Cut = None,
     image_size: options.ImageSize = None,
     max_length: options.MaxLength = None,
@@ -57,14 +62,15 @@ def fit(
     _run(
         data,
         as_json=as_json,
-        backbones=_named(backbone),
-        regimes=_named(regime),
+        backbones=named(backbone),
+        regimes=named(regime),
         budget=budget,
         out=out,
         target=target,
         min_gain=min_gain,
         exhaustive=exhaustive,
-        cut=_cut(cut),
+        limits=limits_of(max_latency, max_memory, max_stored, local_only, known_provenance),
+        cut=cut_of(cut),
         image_size=image_size,
         max_length=max_length,
         input_column=input_column,
@@ -91,6 +97,11 @@ def train(
     regime: options.Regime = "linear-probe",
     backbone: options.Backbones = None,
     budget: options.Budget = "20m",
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    max_stored: options.MaxStored = None,
+    local_only: options.LocalOnly = False,
+    known_provenance: options.KnownProvenance = False,
     cut: options.Cut = None,
     image_size: options.ImageSize = None,
     max_length: options.MaxLength = None,
@@ -117,11 +128,12 @@ def train(
     _run(
         data,
         as_json=as_json,
-        backbones=_named(backbone),
+        backbones=named(backbone),
         regimes=regime,
         budget=budget,
         out=out,
-        cut=_cut(cut),
+        limits=limits_of(max_latency, max_memory, max_stored, local_only, known_provenance),
+        cut=cut_of(cut),
         image_size=image_size,
         max_length=max_length,
         input_column=input_column,
@@ -175,12 +187,32 @@ def show_result(result: Result, *, as_json: bool) -> None:
         )
 
 
-def _named(names: Sequence[str] | None) -> str | list[str]:
+def limits_of(
+    latency: float | None, memory: str | None, stored: str | None, local_only: bool, known_provenance: bool
+) -> Limits:
+    """Limits as they were said.
+
+    Raises:
+        CutpointError: What should be a size is none.
+    """
+    from cutpoint.types import Limits
+
+    return Limits(
+        max_latency_ms=latency,
+        max_memory_bytes=None if memory is None else parse_size(memory),
+        max_stored_bytes=None if stored is None else parse_size(stored),
+        local_only=local_only,
+        known_provenance=known_provenance,
+    )
+
+
+def named(names: Sequence[str] | None) -> str | list[str]:
     """What was named; "auto" where nothing was; a single name as such, since it may stand for several."""
     if not names:
         return "auto"
     return names[0] if len(names) == 1 else list(names)
 
 
-def _cut(text: str | None) -> int | str | None:
+def cut_of(text: str | None) -> int | str | None:
+    """A number of frozen blocks, or a block's name or pattern."""
     return int(text) if text is not None and text.isdecimal() else text

@@ -12,6 +12,7 @@ import typer
 
 import cutpoint
 from cutpoint.cli import listing
+from cutpoint.cli.advise import advise
 from cutpoint.cli.audit import audit
 from cutpoint.cli.demo import demo
 from cutpoint.cli.fit import fit, train
@@ -63,6 +64,7 @@ def _options(
 
 
 application.command(rich_help_panel=_FIND)(audit)
+application.command(rich_help_panel=_FIND)(advise)
 application.command(rich_help_panel=_FIND)(fit)
 application.command(rich_help_panel=_FIND)(train)
 application.command(rich_help_panel=_USE)(predict)

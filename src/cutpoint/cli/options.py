@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 _DATA, _RACE, _OUTPUT, _MACHINE = "Data", "What races, and for how long", "Output", "Machine"
+_LIMITS, _CIRCUMSTANCES = "Limits of what may ship", "Circumstances"
 
 Data = Annotated[
     str,
@@ -152,6 +153,76 @@ Exhaustive = Annotated[
     bool,
     typer.Option(
         "--exhaustive", help="Run every trial to its end, whatever it promises.", rich_help_panel=_RACE
+    ),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="MS",
+        help="Milliseconds that one answer may take; slower models are ruled out.",
+        show_default="any",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory that training may take, such as 2GiB.",
+        show_default="what is there",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxStored = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Bytes that each further task over the same backbone may store, such as 10MB.",
+        show_default="any",
+        rich_help_panel=_LIMITS,
+    ),
+]
+LocalOnly = Annotated[
+    bool,
+    typer.Option("--local-only", help="Only backbones in a folder of this machine.", rich_help_panel=_LIMITS),
+]
+KnownProvenance = Annotated[
+    bool,
+    typer.Option(
+        "--known-provenance",
+        help="Only backbones whose licence and training data are known; else from scratch.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Tasks = Annotated[
+    int,
+    typer.Option(min=1, help="Tasks that are to share the backbone.", rich_help_panel=_CIRCUMSTANCES),
+]
+Retrain = Annotated[
+    Literal["never", "yearly", "monthly", "weekly", "daily"],
+    typer.Option(help="How often each task is trained again.", rich_help_panel=_CIRCUMSTANCES),
+]
+WrongCosts = Annotated[
+    Literal["nothing special", "revenue", "trust"],
+    typer.Option(help="What an error costs.", rich_help_panel=_CIRCUMSTANCES),
+]
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="More examples of the target, without labels.",
+        show_default="none",
+        rich_help_panel=_CIRCUMSTANCES,
+    ),
+]
+OtherTask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="A related labelled set.",
+        show_default="none",
+        rich_help_panel=_CIRCUMSTANCES,
     ),
 ]
 Cut = Annotated[

@@ -10,7 +10,7 @@ import pytest
 
 from cutpoint.types import Result
 
-sys.path.insert(0, str(Path(__file__).parent))  # sample_result.py stands beside the tests
+sys.path.insert(0, str(Path(__file__).parent))  # samples stand beside the tests
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ WHOLE = 2_236_682
 BLOCKS = ("conv_stem", *(f"blocks.{stage}.{block}" for stage in range(6) for block in range(3)), "conv_head")
 
 
-def _score(value: float, n: int = 2266, metric: str = "accuracy") -> Score:
+def score_of(value: float, n: int = 2266, metric: str = "accuracy") -> Score:
     half = 1.96 * math.sqrt(max(value * (1 - value), 1e-4) / n)
     return Score(metric=metric, value=value, low=value - half, high=value + half, n=n)
 
@@ -84,7 +84,9 @@ def _curve(
     return tuple(rows)
 
 
-def _cost(seconds: float, trainable: int, stored: int, *, flops: int = 601_000_000, ms: float = 21.4) -> Cost:
+def cost_of(
+    seconds: float, trainable: int, stored: int, *, flops: int = 601_000_000, ms: float = 21.4
+) -> Cost:
     return Cost(
         seconds=seconds,
         peak_memory_bytes=410_000_000 + int(seconds * 4e6),
@@ -104,16 +106,16 @@ def _trials() -> tuple[Trial, ...]:
             regime="image-statistics",
             backbone="none",
             status="finished",
-            validation=_score(0.341),
-            cost=_cost(2.6, 970, 4_300, flops=150_000, ms=1.4).model_copy(update={"total_parameters": 970}),
+            validation=score_of(0.341),
+            cost=cost_of(2.6, 970, 4_300, flops=150_000, ms=1.4).model_copy(update={"total_parameters": 970}),
         ),
         Trial(
             id="first-probe",
             regime="linear-probe",
             cut=20,
             cut_name="conv_head",
-            validation=_score(0.742, 500),
-            cost=_cost(9.1, 12_810, 52_000),
+            validation=score_of(0.742, 500),
+            cost=cost_of(9.1, 12_810, 52_000),
             reason="first usable model, on 500 examples",
             seed=1,
             **on_network,
@@ -123,8 +125,8 @@ def _trials() -> tuple[Trial, ...]:
             regime="linear-probe",
             cut=20,
             cut_name="conv_head",
-            validation=_score(0.816),
-            cost=_cost(33.4, 12_810, 52_000),
+            validation=score_of(0.816),
+            cost=cost_of(33.4, 12_810, 52_000),
             model="model",
             recipe={"C": 0.01, "folds": 5, "input": "224 px"},
             **on_network,
@@ -134,8 +136,8 @@ def _trials() -> tuple[Trial, ...]:
             regime="partial",
             cut=14,
             cut_name="blocks.4.0",
-            validation=_score(0.849),
-            cost=_cost(141.0, 1_480_000, 5_900_000),
+            validation=score_of(0.849),
+            cost=cost_of(141.0, 1_480_000, 5_900_000),
             **on_network,
         ),
         Trial(
@@ -143,8 +145,8 @@ def _trials() -> tuple[Trial, ...]:
             regime="mlp-head",
             cut=20,
             cut_name="conv_head",
-            validation=_score(0.821),
-            cost=_cost(41.8, 82_634, 331_000),
+            validation=score_of(0.821),
+            cost=cost_of(41.8, 82_634, 331_000),
             curves=tuple(_curve(((20, 20),), 2.2, 0.58, fold) for fold in range(5)),
             **on_network,
         ),
@@ -153,8 +155,8 @@ def _trials() -> tuple[Trial, ...]:
             regime="partial",
             cut=17,
             cut_name="blocks.5.0",
-            validation=_score(0.853),
-            cost=_cost(96.0, 1_204_170, 4_830_000),
+            validation=score_of(0.853),
+            cost=cost_of(96.0, 1_204_170, 4_830_000),
             curves=tuple(_curve(((3, 20), (12, 17)), 2.1, 0.47, fold) for fold in range(5)),
             recipe={"rate": 0.001, "decay": 0.8, "epochs": 15},
             model="model",
@@ -164,8 +166,8 @@ def _trials() -> tuple[Trial, ...]:
             id="full",
             regime="full",
             cut=0,
-            validation=_score(0.861),
-            cost=_cost(411.0, WHOLE, 8_960_000),
+            validation=score_of(0.861),
+            cost=cost_of(411.0, WHOLE, 8_960_000),
             curves=(_curve(((3, 20), (4, 17), (9, 0)), 2.1, 0.45, 9),),
             findings=(
                 Finding(
@@ -185,8 +187,8 @@ def _trials() -> tuple[Trial, ...]:
             cut=14,
             cut_name="blocks.4.0",
             status="eliminated",
-            validation=_score(0.827),
-            cost=_cost(63.0, 1_480_000, 5_900_000),
+            validation=score_of(0.827),
+            cost=cost_of(63.0, 1_480_000, 5_900_000),
             reason="P(gain of 0.5 points or more) fell to 0.06 after the second of five folds",
             curves=(_curve(((4, 20), (4, 17), (4, 14)), 2.1, 0.55, 4),),
         ),
@@ -196,7 +198,7 @@ def _trials() -> tuple[Trial, ...]:
             backbone=NETWORK,
             cut=0,
             status="priced",
-            predicted=_cost(5_400.0, WHOLE, 8_960_000),
+            predicted=cost_of(5_400.0, WHOLE, 8_960_000),
             reason="predicted 1 h 30 min exceeds the remaining budget of 9 min",
         ),
         Trial(
@@ -232,7 +234,7 @@ def _comparison(leader: str, challenger: str, gain: float, p: float, decision: s
     )
 
 
-def _thumbnail(seed: int) -> str:
+def thumbnail(seed: int) -> str:
     pixels = np.random.default_rng(seed).integers(40, 220, (6, 6, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).resize((112, 112), Image.Resampling.BICUBIC).save(file, "JPEG", quality=80)
@@ -246,7 +248,7 @@ def _confusion(labels: tuple[str, ...], examples: int) -> ConfusionMatrix:
     return ConfusionMatrix(labels=labels, counts=tuple(tuple(int(cell) for cell in row) for row in rows))
 
 
-def _layer_probe() -> tuple[LayerProbe, ...]:
+def layer_probe() -> tuple[LayerProbe, ...]:
     return tuple(
         LayerProbe(
             index=index,
@@ -291,9 +293,9 @@ def ten_classes() -> Result:
             _comparison("partial@17", "full", 0.008, 0.83, "kept out"),
             _comparison("partial@17", "unfreeze-until-plateau", -0.026, 0.03, "eliminated"),
         ),
-        layer_probe={NETWORK: _layer_probe()},
+        layer_probe={NETWORK: layer_probe()},
         winner="partial@17",
-        test=_score(0.848, 813),
+        test=score_of(0.848, 813),
         confusion=_confusion(LABELS, 80),
         mistakes=tuple(
             Mistake(
@@ -301,7 +303,7 @@ def ten_classes() -> Result:
                 truth=LABELS[number % 10],
                 predicted=LABELS[(number + 3) % 10],
                 confidence=0.99 - number / 100,
-                thumbnail=_thumbnail(number),
+                thumbnail=thumbnail(number),
             )
             for number in range(12)
         ),
@@ -349,9 +351,9 @@ def binary() -> Result:
         ),
         judged_on="5-fold cross-validation",
         trials=trials,
-        layer_probe={NETWORK: _layer_probe()},
+        layer_probe={NETWORK: layer_probe()},
         winner="linear-probe",
-        test=_score(0.93, 60, "balanced_accuracy"),
+        test=score_of(0.93, 60, "balanced_accuracy"),
         confusion=_confusion(labels, 30),
         verdict=Verdict(text="Ship the probe.", ship="Ship the probe.", dearer="", flip=""),
         seconds=48.0,
@@ -433,8 +435,8 @@ def texts() -> Result:
     forgotten = Retention(
         metric="spearman",
         reference="STS-B test",
-        before=_score(0.82, 1000, "spearman"),
-        after=_score(0.811, 1000, "spearman"),
+        before=score_of(0.82, 1000, "spearman"),
+        after=score_of(0.811, 1000, "spearman"),
         change=-0.009,
         low=-0.012,
         high=-0.005,
@@ -448,8 +450,8 @@ def texts() -> Result:
             regime="linear-probe",
             cut=6,
             cut_name="head only",
-            validation=_score(0.91),
-            cost=_cost(2.3, 2_695, 13_900),
+            validation=score_of(0.91),
+            cost=cost_of(2.3, 2_695, 13_900),
             **on_network,
         ),
         Trial(
@@ -457,8 +459,8 @@ def texts() -> Result:
             regime="lora",
             cut=2,
             cut_name="layers.2 and above",
-            validation=_score(0.95),
-            cost=_cost(140.0, 295_000, 1_200_000),
+            validation=score_of(0.95),
+            cost=cost_of(140.0, 295_000, 1_200_000),
             recipe={"regime": regime},
             retention=forgotten,
             **on_network,
@@ -483,7 +485,7 @@ def texts() -> Result:
         comparisons=(_comparison("linear-probe", "lora", 0.04, 0.998, "replaces"),),
         layer_probe={"minilm": probe},
         winner="lora",
-        test=_score(0.94, 50),
+        test=score_of(0.94, 50),
         confusion=_confusion(("music", "weather"), 25),
         mistakes=(
             Mistake(
@@ -527,7 +529,7 @@ def language() -> Result:
             cut_name="everything" if trained else "head only",
             status="finished",
             validation=Score(metric="perplexity", value=value, low=value - half, high=value + half, n=12),
-            cost=_cost(seconds, trained, 4 * trained),
+            cost=cost_of(seconds, trained, 4 * trained),
         )
 
     worse = _comparison("full", "lora", -0.091, 0.08, "kept out")

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import sample_evidence
 import sample_result
+from page_text import Page
 
 from cutpoint.errors import ArtifactError
 from cutpoint.reports import write_report
@@ -30,6 +31,8 @@ SAMPLES = {
     "texts": sample_result.texts,
     "tags": sample_result.tags,
     "language": sample_result.language,
+    "evidence": sample_evidence.with_evidence,
+    "evidence on texts": sample_evidence.evidence_on_texts,
 }
 
 
@@ -40,51 +43,6 @@ def text_of(name: str) -> str:
         Path(folder, "model").mkdir()
         Path(folder, "result.json").write_text(SAMPLES[name]().model_dump_json(), encoding="utf-8")
         return write_report(Path(folder)).read_text(encoding="utf-8")
-
-
-VOID = {"meta", "br", "img", "link", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """Collects tags, ids, text and addresses, and notes tags that are not closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.handlers: list[str] = []
-        self.words: list[str] = []
-        self.crossed: list[str] = []
-        self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        self._attributes(attrs)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self._attributes(attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.crossed.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def _attributes(self, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("src", "href", "xlink:href"):
-                self.addresses.append(value or "")
-            if name.startswith("on"):
-                self.handlers.append(name)
 
 
 @pytest.mark.parametrize("name", SAMPLES)

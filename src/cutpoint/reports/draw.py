@@ -54,6 +54,8 @@ _STYLE = {
     "figure.dpi": 72,  # one pixel is one point: text measured here is what the SVG holds
 }
 
+_TIMES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 86400, 259200, 864000)
+
 
 @contextmanager
 def canvas(name: str, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
@@ -88,6 +90,12 @@ def format_axis(axes: Axes, which: str, words: Callable[[float], str]) -> None:
     """Write the ticks of an axis ("x" or "y") with a function of report.format."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(FuncFormatter(lambda number, _: words(number)))
+
+
+def time_ticks(low: float, high: float) -> list[float]:
+    """Round times within the limits: decades of seconds, then minutes, hours, days."""
+    coarse = [tick for tick in _TIMES[::2] if low <= tick <= high]
+    return coarse if len(coarse) > 2 else [tick for tick in _TIMES if low <= tick <= high]
 
 
 def place_labels(

@@ -58,12 +58,16 @@ def score(found: Score | None) -> str:
 
 def interval(found: Score | None) -> str:
     """The 95 % interval of a score, such as "78.9–84.1 %"."""
-    if found is None or not (math.isfinite(found.low) and math.isfinite(found.high)):
+    return ABSENT if found is None else span(found.low, found.high, found.metric)
+
+
+def span(low: float, high: float, metric: str) -> str:
+    """Two values of a metric with its unit once."""
+    if not (math.isfinite(low) and math.isfinite(high)):
         return ABSENT
-    if is_share(found.metric):
-        return f"{100 * found.low:.1f}–{100 * found.high:.1f} %"
-    joint = " to " if found.low < 0 else "–"
-    return _natural(found.low) + joint + _natural(found.high)
+    if is_share(metric):
+        return f"{100 * low:.1f}–{100 * high:.1f} %"
+    return _natural(low) + (" to " if low < 0 else "–") + _natural(high)
 
 
 def gain(number: float, metric: str) -> str:
@@ -123,6 +127,11 @@ def compact(number: int | None) -> str:
 def count(number: int | None) -> str:
     """Every digit, grouped by thousands with thin spaces."""
     return ABSENT if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def decimal(number: float | None) -> str:
+    """A number without a unit, to two decimals."""
+    return ABSENT if number is None else _signed(f"{number:.2f}")
 
 
 def milliseconds(duration: float | None) -> str:

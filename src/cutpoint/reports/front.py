@@ -48,7 +48,6 @@ PANELS = (
 
 MOST_NAMED = 16
 """Points that can all carry a label."""
-_TIMES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 86400, 259200, 864000)
 
 
 def front_chart(result: Result, panel: Panel, width: float, height: float) -> str | None:
@@ -134,18 +133,12 @@ def _set_axes(axes: Axes, panel: Panel, points: list[tuple[str, float, float]], 
     axes.set_xlim(min(costs) / 2, max(costs) * 2.5)
     metric = trials[0].validation.metric if trials[0].validation else ""
     if panel.name == "seconds":
-        axes.xaxis.set_major_locator(FixedLocator(_time_ticks(*axes.get_xlim())))
+        axes.xaxis.set_major_locator(FixedLocator(draw.time_ticks(*axes.get_xlim())))
     draw.format_axis(axes, "x", lambda number: format.tick(panel.words(number)))
     draw.format_axis(axes, "y", lambda number: format.tick(format.value(number, metric)))
     axes.minorticks_off()
     axes.set_xlabel(f"{panel.axis} (logarithmic scale)")
     axes.set_ylabel(f"validation {format.metric_name(metric)}")
-
-
-def _time_ticks(low: float, high: float) -> list[float]:
-    """Round times within the limits: decades of seconds, then minutes, hours, days."""
-    coarse = [tick for tick in _TIMES[::2] if low <= tick <= high]
-    return coarse if len(coarse) > 2 else [tick for tick in _TIMES if low <= tick <= high]
 
 
 def _floor(heights: list[float]) -> float:

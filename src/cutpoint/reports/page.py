@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,15 @@ from markupsafe import Markup
 
 from cutpoint.reports import confusion, facts, format
 from cutpoint.reports.curves import layer_chart, learning_chart
+from cutpoint.reports.evidence import evidence_of
 from cutpoint.reports.front import MOST_NAMED, PANELS, below_scale, front_chart
+from cutpoint.reports.pictures import Pictures
 from cutpoint.reports.stack import stack_of
 from cutpoint.types import Comparison, Cost, Finding, Mistake, Result, Trial
 
-_PICTURE = re.compile(r"data:image/(jpeg|png);base64,[A-Za-z0-9+/=]+")
+_HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 _PICTURE_BYTES = 1_000_000
-"""All pictures of mistakes together: the report should stay small enough to mail."""
+"""All pictures of mistakes together."""
 _MOST_CURVES = 24
 _MOST_MISTAKES = 24
 _MOST_CLASSES = 40
@@ -74,7 +75,13 @@ def render(result: Result, model: str | None) -> str:
         lstrip_blocks=True,
     )
     environment.filters["prose"] = format.prose
+    environment.filters["headings"] = _headings
     return environment.get_template("report.html").render(_context(result, model)) + "\n"
+
+
+def _headings(page: str) -> list[tuple[str, Markup]]:
+    """Id and title of every section of a page, for its contents."""
+    return [(name, Markup(title)) for name, title in _HEADING.findall(page)]
 
 
 def _context(result: Result, model: str | None) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "extra_text": _extra_text(result),
         "winner": rows[winner.id] if winner else None,
         "reference_is_probe": reference is not None and facts.is_probe(reference),
-        "findings": _gravest_first(result.verdict.findings if result.verdict else ()),
+        "findings": facts.gravest_first(result.verdict.findings if result.verdict else ()),
         "trial_findings": _trial_findings(result),
         "stack": stack_of(result),
         "any_adapter": any(facts.adapter_of(trial) for trial in result.trials),
@@ -116,6 +123,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "model_literal": json.dumps(model, ensure_ascii=False),
         "shell_run": shlex.quote(result.run or "RUN"),
         "format": format,
+        **evidence_of(result),
     }
 
 
@@ -142,10 +150,6 @@ def _extra_text(result: Result) -> str:
     return " ".join(text.split())
 
 
-def _gravest_first(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
-
-
 def _trial_findings(result: Result) -> list[tuple[str, Finding]]:
     """Findings of single trials with the trial's label; those of the verdict stand on top of the report."""
     labels = facts.labels_of(result)
@@ -155,7 +159,7 @@ def _trial_findings(result: Result) -> list[tuple[str, Finding]]:
     return [
         (labels[trial.id], finding)
         for trial in result.trials
-        for finding in _gravest_first(trial.findings)
+        for finding in facts.gravest_first(trial.findings)
         if trial.id != result.winner or (finding.code, finding.text) not in general
     ]
 
@@ -204,14 +208,8 @@ def _fits(labels: tuple[str, ...]) -> bool:
 
 def _mistakes(mistakes: tuple[Mistake, ...]) -> list[tuple[Mistake, str | None]]:
     """Mistakes with their pictures: only embedded ones, and only while there is room for them."""
-    room = _PICTURE_BYTES
-    shown: list[tuple[Mistake, str | None]] = []
-    for mistake in mistakes[:_MOST_MISTAKES]:
-        picture = mistake.thumbnail or ""
-        usable = len(picture) <= room and _PICTURE.fullmatch(picture) is not None
-        room -= len(picture) if usable else 0
-        shown.append((mistake, picture if usable else None))
-    return shown
+    pictures = Pictures(_PICTURE_BYTES)
+    return [(mistake, pictures.take(mistake.thumbnail)) for mistake in mistakes[:_MOST_MISTAKES]]
 
 
 def _classes(result: Result) -> list[str]:

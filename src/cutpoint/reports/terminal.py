@@ -13,14 +13,18 @@ from cutpoint.reports.facts import (
     STATUS_WORDS,
     cheapest_first,
     comparison_of,
+    gravest_first,
     known_cost,
     labels_of,
     winner_of,
 )
-from cutpoint.types import Result, Trial
+from cutpoint.reports.rules import agreement_in_words
+from cutpoint.types import Finding, Result, Trial
 
 _WIDTH = 100
 _NAME_WIDTH = 24
+_MOST_OF_A_FINDING = 2 * _WIDTH - 12
+"""Characters that two lines hold, words unbroken."""
 _STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
 
 
@@ -128,12 +132,30 @@ def _closing_lines(result: Result) -> list[Text]:
                 f"{format.plural(result.test.n, 'example')}."
             )
         )
-    for finding in result.verdict.findings if result.verdict else ():
-        parts = [finding.text, finding.evidence, finding.remedy]
-        words = " ".join(part if part.endswith(".") else f"{part}." for part in parts if part)
-        lines.append(Text(f"{finding.severity.capitalize()}: {words}", style=_STYLES[finding.severity]))
+    said = result.verdict.findings if result.verdict else ()
+    lines += [_finding_line(finding, finding.text, finding.evidence, finding.remedy) for finding in said]
+    lines += _audit_lines(result, {finding.text for finding in said})
+    if agreement := agreement_in_words(result):
+        lines.append(Text(agreement))
     if winner_of(result) is not None:
         lines.append(Text(f"Model: {result.best}   Report: {result.run}/report.html", style="dim"))
+    return lines
+
+
+def _finding_line(finding: Finding, *parts: str) -> Text:
+    words = " ".join(part if part.endswith(".") else f"{part}." for part in parts if part)
+    return Text(f"{finding.severity.capitalize()}: {words}", style=_STYLES[finding.severity])
+
+
+def _audit_lines(result: Result, said: set[str]) -> list[Text]:
+    """What the audit found, each in two lines at most; notes and evidence are left to the report."""
+    found = gravest_first(result.audit.findings) if result.audit else []
+    lines = []
+    for finding in found:
+        if finding.severity != "info" and finding.text not in said:
+            line = _finding_line(finding, finding.text, finding.remedy)
+            line.truncate(_MOST_OF_A_FINDING, overflow="ellipsis")
+            lines.append(line)
     return lines
 
 

@@ -118,6 +118,7 @@ class Dataset:
         groups: A group name for each row, or None; a group never stands on two sides of a split.
         test_origin: "given" by the user, or "held out" by us.
         validation_origin: The same of "val", where there is one.
+        columns: Of a raw table: how its columns became the rows of numbers.
     """
 
     source: str
@@ -133,6 +134,7 @@ class Dataset:
     test_origin: Literal["given", "held out"] = "given"
     validation_origin: Literal["given", "held out"] = "given"
     notes: tuple[str, ...] = field(default=())
+    columns: tuple[TableColumn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -165,11 +167,31 @@ class ImagePreprocessing(Record):
         return len(self.mean)
 
 
+class TableColumn(Record):
+    """How a column of a raw table becomes numbers; medians and categories are those of the training rows."""
+
+    name: str
+    kind: Literal["number", "category"]
+    filling: float = 0.0
+    """Of a column of numbers: stands where a cell is blank."""
+    has_blanks: bool = False
+    """Of a column of numbers: whether one of 0 and 1 beside it says where cells are blank."""
+    categories: tuple[str, ...] = ()
+    """Values that have a column of 0 and 1 each; a blank or another value has none."""
+
+    @property
+    def width(self) -> int:
+        """Numbers that it becomes."""
+        return len(self.categories) if self.kind == "category" else 1 + self.has_blanks
+
+
 class VectorPreprocessing(Record):
-    """Inputs that become a vector: hand-made statistics of an image, or a row of numbers as given."""
+    """Inputs that become a vector: hand-made statistics of an image, a row of numbers as given, or of a raw table."""
 
     kind: Literal["statistics", "vector"]
     width: int
+    columns: tuple[TableColumn, ...] = ()
+    """Of a raw table, in order; empty where rows are taken as they are."""
     made_by: str = "cutpoint"
 
 
@@ -535,7 +557,7 @@ class Axes(Record):
     """Share of the stack at whose output the every-layer probe is best."""
     distance: float | None = None
     """Between the backbone's source and the target: 0 where frozen features solve the task, 1 where they say no more
-    than chance or random weights."""
+    than chance; in between the more, the less they add to random weights."""
     to_source: dict[str, float] = {}
     """Further distances to the backbone's source by name, where statistics are at hand."""
     budget_seconds: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 _FOLDS = 3
 _BATCH = 32
 _FLOAT_BYTES = 4
+_TINY = 1e-9
 _PLAIN_METRICS: dict[TaskKind, str] = {"regression": "r2", "multilabel": "f1_micro"}
 """Where the task's own metric has no fixed best value that a distance could count from; otherwise accuracy."""
 
@@ -45,10 +47,10 @@ def measure_axes(
 ) -> Axes:
     """Measure the axes of one backbone and data set; trains nothing but linear heads.
 
-    The distance compares one probe on two sets of features, the backbone's and those of the same architecture with
-    random weights: `1 - (probe - floor) / (1 - floor)`, where the floor is the better of chance and random
-    weights. Saxe et al. (2011) show how much random features alone can say; so what pretraining adds to them is
-    what transfers.
+    The distance is what the probe leaves of the way to a perfect score, once from chance, `(1 - probe) / (1 - chance)`,
+    and once from the same probe on the same architecture with random weights; then the geometric mean of the two.
+    Against chance alone, an easy task would look near to any network, since random features say much (Saxe et al.
+    2011); against random weights alone, a task that both solve would look far.
 
     Args:
         bank: The backbone, and training rows.
@@ -199,7 +201,9 @@ def _best_depth(curve: Sequence[LayerProbe], task: Task, blocks: int) -> float |
 
 
 def _distance(probe: float | None, chance: float | None, random_init: float | None) -> float | None:
-    if probe is None:
+    """Geometric mean of the shares that are left of the way to perfection, from chance and from random weights."""
+    floors = [floor for floor in (chance, random_init) if floor is not None]
+    if probe is None or not floors:
         return None
-    floor = max((value for value in (chance, random_init) if value is not None), default=0.0)
-    return float(np.clip(1 - (probe - floor) / max(1 - floor, 1e-9), 0, 1))
+    left = [float(np.clip((1 - probe) / max(1 - floor, _TINY), 0, 1)) for floor in floors]
+    return math.prod(left) ** (1 / len(left))

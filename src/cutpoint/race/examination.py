@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.data.images import open_image
+from cutpoint.audit.exhibits import excerpt, thumbnail
 from cutpoint.data.prompts import prompt_text, split_prompt
 from cutpoint.errors import DataError
 from cutpoint.evaluation.intervals import score
@@ -19,7 +17,6 @@ from cutpoint.race.watcher import Watcher
 from cutpoint.types import ConfusionMatrix, Dataset, Mistake, Sample, Score
 
 _MISTAKES = 12
-_THUMBNAIL = 112
 _EXCERPT = 200
 _SAMPLES = 4
 _PROMPT = 600
@@ -81,20 +78,11 @@ def _mistakes(
             truth=labels[int(dataset.targets[rows[i]])],
             predicted=labels[int(predicted[i])],
             confidence=float(confidence[i]),
-            thumbnail=_thumbnail(dataset, int(rows[i])),
-            excerpt=_excerpt(dataset, int(rows[i])),
+            thumbnail=thumbnail(dataset, int(rows[i])),
+            excerpt=excerpt(dataset, int(rows[i])),
         )
         for i in worst
     )
-
-
-def _excerpt(dataset: Dataset, row: int) -> str | None:
-    """The beginning of a text; of a pair, both."""
-    if dataset.modality != "text":
-        return None
-    given = dataset.inputs[row]
-    text = " ⏐ ".join(given) if isinstance(given, tuple) else str(given)
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 
 def _samples(model: Model, dataset: Dataset, rows: NDArray[np.int64], watcher: Watcher) -> tuple[Sample, ...]:
@@ -126,13 +114,3 @@ def _samples(model: Model, dataset: Dataset, rows: NDArray[np.int64], watcher: W
         if len(samples) == _SAMPLES:
             break
     return tuple(samples)
-
-
-def _thumbnail(dataset: Dataset, row: int) -> str | None:
-    if dataset.modality != "image":
-        return None
-    image = open_image(dataset.inputs[row])
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -143,6 +143,7 @@ def fit(
     settings = Settings(
         budget_seconds=budget_seconds,
         min_gain=min_gain,
+        is_automatic=_is_automatic(regimes),
         exhaustive=exhaustive,
         target=parse_target(target, dataset.task.metric),
         seed=seed,
@@ -303,7 +304,8 @@ def evaluate(
         DataError: The data have labels that the model does not know, or no such split.
     """
     found = model if isinstance(model, Model) else load(model)
-    dataset = load_known(data, found.task, targets=targets, **options)
+    columns = getattr(found.backbone.preprocessing, "columns", ())
+    dataset = load_known(data, found.task, targets=targets, columns=columns, **options)
     rows = _rows_of(dataset, split)
     if on_message and len(rows) == len(dataset):
         on_message(
@@ -381,7 +383,8 @@ def _entries(
                 "Plain features have no backbone to train, and none of these regimes trains a head alone.",
                 "Name linear-probe or mlp-head, or leave --regime out.",
             )
-        return [Entry(vector_backbone(dataset.inputs.shape[1]), heads)]  # type: ignore[union-attr]
+        width = dataset.inputs.shape[1]  # type: ignore[union-attr]
+        return [Entry(vector_backbone(width, dataset.columns), heads)]
     named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
     options: dict[str, Any] = {"image_size": image_size}
     if dataset.modality == "text":

@@ -191,7 +191,7 @@ def test_tables_that_cannot_be_used(tmp_path: Path, pictures: list[str]) -> None
     with pytest.raises(DataError, match="several columns called two"):
         load_dataset(_csv(tmp_path, ["path,two,two", *rows]))
     with pytest.raises(DataError, match=r"no column of .* is known to hold texts"):
-        load_dataset(_csv(tmp_path, ["day,label", "1,a", "2,b"]))
+        load_dataset(_csv(tmp_path, ["day,label", "monday,a", "tuesday,b"]))
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ from cutpoint.types import (
     SeenImages,
     Task,
     TfidfPreprocessing,
+    VectorPreprocessing,
 )
 
 FORMAT_VERSION = 1
@@ -220,7 +221,8 @@ def _is_exact(adapter: Adapter | None) -> bool:
 
 def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
     if facts.backbone.kind == "none":
-        return vector_backbone(facts.head.width)
+        columns = facts.preprocessing.columns if isinstance(facts.preprocessing, VectorPreprocessing) else ()
+        return vector_backbone(facts.head.width, columns)
     if facts.backbone.name == STATISTICS_NAME:
         return statistics_backbone()
     if isinstance(facts.preprocessing, TfidfPreprocessing):

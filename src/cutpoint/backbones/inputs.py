@@ -7,7 +7,7 @@ makes a batch of such arrays, `to_network` makes the batch the network's input.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.backbones.preprocessing import normalise, prepare
 from cutpoint.data.images import open_image
+from cutpoint.data.numbers import row_as_numbers
 from cutpoint.data.statistics import image_statistics
 from cutpoint.types import ImagePreprocessing, Preprocessing, VectorPreprocessing
 
@@ -106,7 +107,10 @@ class ImageInputs(Inputs):
 
 
 class VectorInputs(Inputs):
-    """Hand-made statistics of an image, or a row of numbers as given: float32 (width,)."""
+    """Hand-made statistics of an image, or a row of numbers: float32 (width,).
+
+    Of a raw table a row may also be a mapping from the names of its columns to their cells.
+    """
 
     preprocessing: VectorPreprocessing
 
@@ -119,6 +123,8 @@ class VectorInputs(Inputs):
         """float32 (width,)."""
         if self.preprocessing.kind == "statistics":
             return image_statistics(open_image(source))
+        if isinstance(source, Mapping):
+            return row_as_numbers(source, self.preprocessing.columns)
         return np.asarray(source, dtype=np.float32)
 
     def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:

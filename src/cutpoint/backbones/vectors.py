@@ -5,12 +5,13 @@ They let the cheap honest trials (and plain feature tables) run through the same
 
 from __future__ import annotations
 
+import xxhash
 from torch import nn
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import VectorInputs
 from cutpoint.data.statistics import STATISTICS_WIDTH
-from cutpoint.types import BackboneReference, Provenance, VectorPreprocessing
+from cutpoint.types import BackboneReference, Provenance, TableColumn, VectorPreprocessing
 
 STATISTICS_NAME = "builtin:statistics"
 VECTOR_NAME = "features"
@@ -23,10 +24,14 @@ def statistics_backbone() -> Backbone:
     return _without_network(reference, preprocessing, Provenance(licence="Apache-2.0", trained_on="nothing"))
 
 
-def vector_backbone(width: int) -> Backbone:
-    """Rows of `width` numbers, as given."""
-    reference = BackboneReference(kind="none", name=VECTOR_NAME, digest=f"width-{width}")
-    return _without_network(reference, VectorPreprocessing(kind="vector", width=width), Provenance())
+def vector_backbone(width: int, columns: tuple[TableColumn, ...] = ()) -> Backbone:
+    """Rows of `width` numbers, as given, or as made of the columns of a raw table."""
+    preprocessing = VectorPreprocessing(kind="vector", width=width, columns=columns)
+    digest = f"width-{width}"
+    if columns:
+        digest += f"-{xxhash.xxh3_64_hexdigest(preprocessing.model_dump_json().encode())}"
+    reference = BackboneReference(kind="none", name=VECTOR_NAME, digest=digest)
+    return _without_network(reference, preprocessing, Provenance())
 
 
 def _without_network(

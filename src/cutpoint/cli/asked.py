@@ -16,6 +16,7 @@ from cutpoint.data.columns import Wanted, wanted_columns
 from cutpoint.data.encoding import read_utf8
 from cutpoint.data.folder import images_in
 from cutpoint.data.inspect_texts import parts_of
+from cutpoint.data.numbers import table_as_numbers
 from cutpoint.data.table import TABLE_SUFFIXES, Table, read_numbers, read_table
 from cutpoint.data.tagging import words_column
 from cutpoint.data.texts import texts_of, told_columns
@@ -59,7 +60,7 @@ def asked_of(model: Model, named: Sequence[str], input_column: str | None = None
     if input_column is not None:
         raise DataError("only tables of texts have an input column.", "Leave --input-column out.")
     if kind == "vector":
-        return _rows(named, model.backbone.width)
+        return _rows(named, model)
     images = _images(named)
     return Asked(images, images)
 
@@ -78,15 +79,21 @@ def _images(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def _rows(paths: Sequence[str], width: int) -> Asked:
+def _rows(paths: Sequence[str], model: Model) -> Asked:
     """Names and values of all rows of the tables."""
-    names, tables = [], []
+    names, tables, width = [], [], model.backbone.width
+    columns = getattr(model.backbone.preprocessing, "columns", ())
     for path in paths:
         if Path(path).suffix.lower() not in TABLE_SUFFIXES or not Path(path).is_file():
             raise DataError(
                 f"{path} is no table, and this model answers about rows of {width:,} numbers.",
                 "Give a CSV, TSV, Parquet or JSONL file with one column a feature.",
             )
+        if columns:
+            table = read_table(Path(path), path)
+            tables.append(table_as_numbers(table, columns))
+            names += [f"{path} {row}" for row in table.names]
+            continue
         values = read_numbers(Path(path))
         if values.shape[1] != width:
             raise DataError(

@@ -14,9 +14,12 @@ from cutpoint.data.columns import wanted_columns
 from cutpoint.data.documents import read_documents
 from cutpoint.data.folder import read_folder, split_files
 from cutpoint.data.meaning import read_rows
+from cutpoint.data.numbers import read_known_numbers
+from cutpoint.data.signals import refuse_signals
 from cutpoint.data.table import TABLE_SUFFIXES, read_split_tables, read_table
 from cutpoint.data.text_lists import read_text_list, texts_among
 from cutpoint.errors import DataError
+from cutpoint.types import TableColumn
 
 _MODES_HINT = (
     "Give a folder of images or texts, a .csv, .tsv, .parquet, .jsonl or .txt file, or inputs with targets=…."
@@ -32,8 +35,12 @@ def collect(
     target_column: str | None,
     group: str | Sequence[Any] | None,
     task: str | None,
+    columns: Sequence[TableColumn] = (),
 ) -> Collected:
     """Rows of a folder, a file or of inputs in memory; the arguments are those of `load_dataset`.
+
+    Args:
+        columns: Those of the raw table that a model was trained on: tables are read as such.
 
     Raises:
         DataError: What cannot be read, or arguments that do not go with it.
@@ -51,7 +58,7 @@ def collect(
     splits = split_files(path) if path.is_dir() else {}
     files = list(splits) if path.is_dir() else [path]
     if files and all(file.suffix.lower() != _TEXT_SUFFIX for file in files):
-        return _collect_tables(path, splits, str(source), input_column, target_column, group, task)
+        return _collect_tables(path, splits, str(source), input_column, target_column, group, task, columns)
     if input_column or target_column:
         kind = "folder" if path.is_dir() else "plain text file"
         raise DataError(f"{source} is a {kind} and has no columns.", "Leave the column names out.")
@@ -84,12 +91,14 @@ def _collect_tables(
     target_column: str | None,
     group: str | Sequence[Any] | None,
     task: str | None,
+    columns: Sequence[TableColumn],
 ) -> Collected:
+    refuse_signals(source, [path])
     if not splits and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"{source} is neither a folder nor a table that can be read.", _MODES_HINT)
     table = read_split_tables(path, splits, source) if splits else read_table(path, source)
     wanted = wanted_columns(table, input_column, target_column, group if isinstance(group, str) else None)
-    collected = read_rows(table, wanted, task)
+    collected = read_known_numbers(table, wanted, columns) if columns else read_rows(table, wanted, task)
     return collected if collected.groups is not None else _with_groups(collected, group)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cutpoint.types import Modality, TaskKind
+from cutpoint.types import Modality, TableColumn, TaskKind
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Collected:
         labels_are_classes: True where labels are folder names, which are classes whatever they look like.
         kind: "tagging" or "language" where the inputs leave no other task, else None.
         notes: What the reader ignored or assumed.
+        columns: Of a raw table whose training rows are not known yet: what the places of a row mean.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Collected:
     labels_are_classes: bool = False
     kind: TaskKind | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[TableColumn, ...] = ()
 
     def take(self, rows: Sequence[int]) -> Collected:
         """The same with only these rows, in this order."""

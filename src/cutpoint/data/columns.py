@@ -37,7 +37,7 @@ class Wanted:
     """Columns that the user named, all of which the table has.
 
     Attributes:
-        inputs: One column, two for pairs of texts, none where it is to be inferred.
+        inputs: One column, two for pairs of texts, more for those of a raw table, none where it is to be inferred.
         target: The column of labels.
         group: The column of groups; a text that is no column stays with whoever reads names.
     """
@@ -57,12 +57,12 @@ def wanted_columns(table: Table, inputs: str | None, target: str | None, group: 
 
     Args:
         table: Where they are.
-        inputs: One name, or two with a comma between them.
+        inputs: One name, or several with commas between them.
         target: A name.
         group: A name, or any other text.
 
     Raises:
-        DataError: The table has no such column, or more than two are to be the input.
+        DataError: The table has no such column, or one is both input and target.
     """
     names: tuple[str, ...] = () if inputs is None else (inputs,)
     if inputs is not None and inputs not in table.columns:
@@ -72,11 +72,6 @@ def wanted_columns(table: Table, inputs: str | None, target: str | None, group: 
             raise DataError(
                 f"{table.source} has no column “{name}”.", f"Its columns are {few(list(table.columns), 20)}."
             )
-    if len(names) > 2:
-        raise DataError(
-            f"{len(names)} columns are to be the input: {few(names)}.",
-            "Name one column, or two for pairs of texts.",
-        )
     if target in names:
         raise DataError(
             f"“{target}” is both the input and the target column.",
@@ -166,6 +161,11 @@ def with_splits_and_groups(
     unused = _left(table, (*used, *wanted.taken, *columns))
     notes = [*collected.notes, *([f"columns that are not used: {few(unused)}"] if unused else [])]
     return replace(collected, splits=splits, groups=groups, notes=tuple(notes))
+
+
+def left_columns(table: Table, wanted: Wanted) -> list[str]:
+    """Columns that nothing is known of: neither named by the user, nor called as one of splits."""
+    return _left(table, (*wanted.taken, *_split_columns(table, wanted.taken)))
 
 
 def _left(table: Table, taken: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from cutpoint.data.collected import SPLITS, Collected, few, split_name
 from cutpoint.data.encoding import read_utf8
 from cutpoint.data.images import IMAGE_SUFFIXES
 from cutpoint.data.natural_order import natural_key
+from cutpoint.data.signals import refuse_signals
 from cutpoint.data.table import TABLE_SUFFIXES
 from cutpoint.errors import DataError
 
@@ -167,6 +168,7 @@ def _read_classes(
             empty.append(class_folder.relative_to(root).as_posix())
         rows += [(file, class_folder.name) for file in found]
     if not rows:
+        refuse_signals(room, _walk(room))
         _raise_none_found(room, len(loose_wanted), len(classes), wanted.noun)
     if empty:
         notes.append(f"folders without {wanted.noun} were ignored: {few(empty)}")

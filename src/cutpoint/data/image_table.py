@@ -6,6 +6,7 @@ from typing import Any
 
 from cutpoint.data.collected import Collected
 from cutpoint.data.columns import Wanted, target_column, with_splits_and_groups
+from cutpoint.data.signals import refuse_signals
 from cutpoint.data.table import Table
 from cutpoint.errors import DataError
 
@@ -18,6 +19,7 @@ def read_images(table: Table, wanted: Wanted, column: str) -> Collected:
     """
     target = target_column(table, wanted, (column,))
     paths = [_path_text(value) for value in table.columns[column]]
+    refuse_signals(table.source, paths)
     notes = [f"images are in the column “{column}”, labels in “{target}”"]
     if len(set(paths)) < len(paths):
         notes.append(f"rows whose file an earlier row names as well: {len(paths) - len(set(paths)):,}")

@@ -42,12 +42,12 @@ def load_dataset(
     Args:
         source: A folder of images or .txt files (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet or JSON
             lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), of
-            prompts and completions, or of numbers (a raw table); a plain .txt file; a folder of such files called train, val and test; or
-            inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, texts, pairs of texts, lists
-            of words, chats).
+            prompts and completions, or of numbers (a raw table); a plain .txt file; a folder of such files called
+            train, val and test; or inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, texts,
+            pairs of texts, lists of words, chats).
         targets: The labels of inputs in memory.
-        input_column: Column of paths or texts of a table, or two with a comma between them for pairs of texts;
-            inferred otherwise.
+        input_column: Column of paths or texts of a table, or several with commas between them: two for pairs of
+            texts, those of a raw table; inferred otherwise.
         target_column: Column of labels of a table; inferred otherwise.
         task: "binary", "multiclass", "multilabel", "regression", "tagging" or "language" instead of what the data
             look like.

@@ -1,4 +1,4 @@
-"""What the rows of a table are: images, texts, words with tags, chats, completions."""
+"""What the rows of a table are: images, texts, words with tags, chats, completions, numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from cutpoint.data.chats import has_completions, messages_column, read_chats, re
 from cutpoint.data.collected import Collected, few
 from cutpoint.data.columns import Wanted, image_column, image_column_by_name, text_columns
 from cutpoint.data.image_table import read_images
+from cutpoint.data.numbers import is_raw, read_numbers
 from cutpoint.data.table import Table
 from cutpoint.data.tagging import read_tagged, tagged_columns
 from cutpoint.data.texts import read_texts
@@ -35,4 +36,12 @@ def read_rows(table: Table, wanted: Wanted, task: str | None) -> Collected:
     images = image_column(table, wanted)
     if images is None and not text_columns(table, wanted):
         images = image_column_by_name(table, wanted)
-    return read_texts(table, wanted) if images is None else read_images(table, wanted, images)
+    if images is not None:
+        return read_images(table, wanted, images)
+    numbers = read_numbers(table, wanted) if is_raw(table, wanted) else None
+    if numbers is None and len(wanted.inputs) > 2:
+        raise DataError(
+            f"{len(wanted.inputs)} columns are to be the input, and none holds numbers: {few(wanted.inputs)}.",
+            "Name one column of paths or texts, two for pairs of texts, or the columns of a raw table.",
+        )
+    return read_texts(table, wanted) if numbers is None else numbers

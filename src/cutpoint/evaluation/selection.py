@@ -55,7 +55,7 @@ def optimism(
     def of_the_chosen(weights: Array) -> Array:
         left_out = np.asarray(weights == 0, dtype=np.float64)
         drawn = np.nan_to_num(scores(weights), nan=-np.inf)
-        return np.take_along_axis(scores(left_out), drawn.argmax(axis=0)[None], axis=0)[0]
+        return np.asarray(np.take_along_axis(scores(left_out), drawn.argmax(axis=0)[None], axis=0)[0])
 
     best = float(scores(np.ones((1, len(targets)))).max())
     chosen = bootstrap(of_the_chosen, len(targets), resamples=_RESAMPLES, groups=groups, seed=seed)

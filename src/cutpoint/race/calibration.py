@@ -58,6 +58,8 @@ class Calibration(Record):
     """Memory that was free beside the backbone, before this was measured."""
     linear_weights: int = 0
     """Of the parameters, those that a base in 4 bits holds so."""
+    latency_seconds: float = 0.0
+    """One example by itself, its preparation included."""
     mixed_precision: bool = False
     """Whether training steps compute in half precision on this device."""
 
@@ -89,6 +91,11 @@ def calibrate(
         step = _seconds(lambda: _training_step(network, backbone, inputs), device)
     middle = positions[len(positions) // 2 :][:1]
     total, below = _flops(network.backbone, backbone, bank.to_network(bank.prepared(middle)))
+
+    def answer_one() -> object:
+        with torch.inference_mode():
+            return network.backbone(bank.to_network(bank.prepared(middle)))
+
     share = _share_of_longest(bank, inputs)
     return Calibration(
         forward_seconds=share * forward / len(inputs),
@@ -103,6 +110,7 @@ def calibrate(
         activation_bytes=kept,
         available_bytes=available,
         linear_weights=quantisable_weights(backbone.module),
+        latency_seconds=_seconds(answer_one, device),
         mixed_precision=is_mixed_precision(device),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cutpoint.advice.limits import excluded_by
 from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.evaluation.metrics import METRICS
 from cutpoint.features.cut import valid_cuts
@@ -17,7 +18,18 @@ from cutpoint.race.settings import Settings
 from cutpoint.regimes.injection import injected_sizes, why_not_here
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.regimes.regime import Regime
-from cutpoint.types import BackboneReference, Cost, DataSummary, LayerProbe, Provenance, Record, Task, Trial
+from cutpoint.types import (
+    Advice,
+    Audit,
+    BackboneReference,
+    Cost,
+    DataSummary,
+    LayerProbe,
+    Provenance,
+    Record,
+    Task,
+    Trial,
+)
 
 _ACTIVATIONS_SHARE = 0.5
 """Of the free memory, for what passes through the network at once."""
@@ -60,6 +72,8 @@ class Plan(Record):
     trials: tuple[PlannedTrial, ...]
     excluded: tuple[Trial, ...] = ()
     """What cannot run at all."""
+    audit: Audit | None = None
+    advice: Advice | None = None
     versions: dict[str, str]
 
 
@@ -126,6 +140,26 @@ def without_room(
         if reason:
             refused.append(
                 _unable(trial.id, trial.recipe.regime.name, trial.backbone, seed, reason, trial.predicted)
+            )
+    return refused
+
+
+def over_limits(trials: Sequence[PlannedTrial], entries: Sequence[Entry], settings: Settings) -> list[Trial]:
+    """The trials whose model may not be shipped, each with the limit that it breaks: limits outrank accuracy."""
+    backbones = {entry.backbone.name: entry.backbone for entry in entries}
+    refused = []
+    for trial in trials:
+        backbone, regime = backbones[trial.backbone], trial.recipe.regime
+        reason = excluded_by(
+            settings.limits,
+            trial.predicted,
+            backbone.reference,
+            backbone.provenance,
+            is_pretrained=regime.init != "random",
+        )
+        if reason:
+            refused.append(
+                _unable(trial.id, regime.name, trial.backbone, settings.seed, reason, trial.predicted)
             )
     return refused
 

@@ -18,6 +18,7 @@ from cutpoint.race.plan import (
     PlannedTrial,
     excluded_trials,
     in_order,
+    over_limits,
     plan_trials,
     without_room,
 )
@@ -73,7 +74,9 @@ def make_plan(
         if dropped[backbone.name]:
             names = ", ".join(dropped[backbone.name])
             watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")
-    excluded += without_room(trials, calibrations, settings.seed)
+    excluded += over_limits(trials, entries, settings)
+    allowed = [trial for trial in trials if trial.id not in {each.id for each in excluded}]
+    excluded += without_room(allowed, calibrations, settings.seed)
     return Plan(
         settings=settings,
         regimes={entry.backbone.name: tuple(entry.regimes) for entry in entries},

@@ -62,6 +62,7 @@ def predict_cost(
         total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
         stored_bytes=_FLOAT_BYTES * (head + trainable),
         flops=calibration.flops + 2 * head,
+        latency_ms=1e3 * calibration.latency_seconds,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,10 +24,12 @@ from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
+from cutpoint.race.advising import advise_on_plan
+from cutpoint.race.answer import judge_once, result_of
 from cutpoint.race.calibration import Calibration
 from cutpoint.race.clock import ActiveClock
-from cutpoint.race.examination import Examination, examine
-from cutpoint.race.findings import race_findings
+from cutpoint.race.control import needless_control
+from cutpoint.race.examination import Examination
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.ground import Ground
 from cutpoint.race.halving import Halving, backbones_dropped
@@ -38,10 +41,9 @@ from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.settings import Settings
 from cutpoint.race.standing import Standing
 from cutpoint.race.trial import TrialRun
-from cutpoint.race.verdict import write_verdict
 from cutpoint.race.watcher import Watcher
 from cutpoint.reports import write_report
-from cutpoint.types import Comparison, Dataset, Result, Trial, Verdict
+from cutpoint.types import Audit, Comparison, Dataset, Result, Trial, Verdict
 
 _REPORT_SECONDS = 5.0
 
@@ -62,6 +64,7 @@ class Race:
         versions: Library versions, for the record.
         watcher: Hears of the progress.
         reference: Where it is measured what each trial forgets; None: nowhere.
+        audit: Of the data, where it was made.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Race:
         versions: dict[str, str],
         watcher: Watcher,
         reference: Reference | None = None,
+        audit: Audit | None = None,
     ) -> None:
         check_metric(dataset.task)
         _check_different(entries)
@@ -87,6 +91,7 @@ class Race:
         self.versions = versions
         self.watcher = watcher
         self.reference = reference
+        self.audit = audit
         self.device = torch.device(settings.device)
         self.judging: Judging = plan_judging(dataset, settings)
         self.banks = {
@@ -144,6 +149,8 @@ class Race:
                 versions=self.versions,
                 watcher=self.watcher,
             )
+            advice = advise_on_plan(plan, self.banks, audit=self.audit)
+            plan = plan.model_copy(update={"audit": self.audit, "advice": advice})
             write_record(self.folder.plan, plan)
         self._check_same(plan)
         return plan
@@ -179,7 +186,7 @@ class Race:
         for planned in waiting:
             if planned.backbone in dropped:
                 self._record(self._unrun(planned, "eliminated", dropped[planned.backbone]))
-            elif not self._is_left_out(planned, "short run"):
+            elif not self._is_left_out(plan, planned, "short run"):
                 self._screen(plan, planned, halving)
             self._write(plan, "interrupted")
         for planned, reason in halving.drop_lower_half():
@@ -200,13 +207,13 @@ class Race:
 
     def _take_turn(self, plan: Plan, planned: PlannedTrial, halving: Halving | None = None) -> None:
         """Run one trial, or record why not."""
-        if not self._is_left_out(planned, "run"):
+        if not self._is_left_out(plan, planned, "run"):
             self._run_trial(plan, planned, halving)
 
-    def _is_left_out(self, planned: PlannedTrial, rung: str) -> bool:
+    def _is_left_out(self, plan: Plan, planned: PlannedTrial, rung: str) -> bool:
         """Whether the trial is not to be run; then that is recorded. An earlier call may have run out of time."""
         stopped = {event["trial"]: event for event in self.folder.events() if event["event"] == "out of time"}
-        reason = self._why_not(planned, any(trial.id in stopped for trial in self.standing.trials))
+        reason = self._why_not(plan, planned, any(trial.id in stopped for trial in self.standing.trials))
         is_stopped = planned.id in stopped and stopped[planned.id]["rung"] == rung
         if is_stopped:
             self._record(self._unrun(planned, "interrupted", stopped[planned.id]["reason"]))
@@ -215,7 +222,7 @@ class Race:
             self._record(self._unrun(planned, status, reason))
         return is_stopped or bool(reason)
 
-    def _why_not(self, planned: PlannedTrial, is_out_of_time: bool) -> str:
+    def _why_not(self, plan: Plan, planned: PlannedTrial, is_out_of_time: bool) -> str:
         """The reason to leave a trial out, from predictions and scores alone; empty to run it."""
         leader = self.standing.leader
         predicted = planned.predicted.seconds or 0.0
@@ -227,6 +234,8 @@ class Race:
             metric = check_metric(self.dataset.task)
             if metric.share and leader.validation.value + self.settings.min_gain > 1:
                 return f"no gain of {self.settings.min_gain:g} is left above {leader.id}"
+        if planned.recipe.regime.init == "random" and (reason := needless_control(plan)):
+            return reason
         if is_out_of_time:
             return "the budget was spent before its turn"
         if predicted > left and leader is not None:
@@ -365,19 +374,7 @@ class Race:
                 f"No trial finished. {reasons}", "Mend what the reasons name, or try other regimes."
             )
         model = self._winning_model()
-        self.watcher.on_message("Judging the winner once on the test split.")
-        examination = examine(model, self.dataset, self.watcher)
-        findings = race_findings(
-            self.dataset, self.judging, self.standing.trials, self.standing.predictions, leader, examination
-        )
-        verdict = write_verdict(
-            self.dataset.task,
-            leader,
-            self.standing.trials,
-            self.standing.comparisons,
-            examination.score,
-            findings,
-        )
+        examination, verdict = judge_once(plan, self.dataset, self.standing, leader, model, self.watcher)
         self.clock.save()
         result = self._write(plan, "finished", examination, verdict)
         write_report(self.folder.path)
@@ -396,33 +393,19 @@ class Race:
     def _write(
         self,
         plan: Plan,
-        status: str,
+        status: Literal["finished", "interrupted"],
         examination: Examination | None = None,
         verdict: Verdict | None = None,
     ) -> Result:
-        leader = self.standing.leader
-        result = Result(
+        result = result_of(
+            plan,
+            self.dataset,
+            self.standing,
             status=status,
-            task=self.dataset.task,
-            data=plan.data,
-            backbones=plan.backbones,
-            provenance=plan.provenance,
-            judged_on=plan.judged_on,
-            trials=tuple(self.standing.trials),
-            comparisons=tuple(self.standing.comparisons),
-            screening=tuple(self.standing.screening),
-            layer_probe=plan.layer_probe,
-            winner=None if leader is None else leader.id,
-            test=examination.score if examination else None,
-            confusion=examination.confusion if examination else None,
-            mistakes=examination.mistakes if examination else (),
-            samples=examination.samples if examination else (),
-            verdict=verdict,
             seconds=self.clock.seconds,
-            settings=plan.settings.model_dump(mode="json"),
-            versions=plan.versions,
-            seed=self.settings.seed,
             run=str(self.folder.path),
+            examination=examination,
+            verdict=verdict,
         )
         write_record(self.folder.result, result)
         return result

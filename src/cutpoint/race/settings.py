@@ -35,6 +35,8 @@ class Settings(Record):
     """In units of the metric: 0.005 is half a point of accuracy."""
     target: Target | None = None
     seed: int = 0
+    is_automatic: bool = True
+    """Whether Cutpoint chose the regimes, or the user named them."""
     exhaustive: bool = False
     """Run every trial to its end, whatever it promises."""
     cut: int | str | None = None

@@ -176,6 +176,13 @@ class Regime(Record):
         return self
 
     @property
+    def trains_everything(self) -> bool:
+        """Whether it fits every block of the pretrained network to the labels."""
+        return self.init != "random" and any(
+            phase.train == "all" and phase.loss == "supervised" for phase in self.phases
+        )
+
+    @property
     def needs_cut(self) -> bool:
         """Whether a cut has to be supplied by the user or proposed by the every-layer probe."""
         return any(phase.train == "cut" for phase in self.phases)

@@ -65,9 +65,10 @@ def measure_axes(
     rows = sampled_rows(dataset, seed, bank.rows)
     probe = chance = random_init = None
     if dataset.task.kind != "language":
-        probe = _probe(bank, rows, task, seed)
         chance = _chance(bank, rows, task)
-        random_init = _random_init(bank, rows, task, seed) if probe is not None else None
+        with seeded(seed):  # a head draws its weights before they are solved for, and the control its own
+            probe = _probe(bank, rows, task, seed)
+            random_init = _random_init(bank, rows, task, seed) if probe is not None else None
     return Axes(
         modality=dataset.modality,
         kind=dataset.task.kind,
@@ -168,8 +169,7 @@ def _random_init(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float 
     device = next((p.device for p in backbone.module.parameters()), torch.device("cpu"))
     if not backbone.blocks or _FLOAT_BYTES * sizes > available_memory(device) / 2:
         return None
-    with seeded(seed):
-        module = backbone.rebuild().to(device).eval()
+    module = backbone.rebuild().to(device).eval()
     _estimate_batchnorm(module, bank, bank.positions(rows))
     reference = backbone.reference.model_copy(update={"digest": weights_digest(module)})
     control = replace(backbone, module=module, reference=reference)

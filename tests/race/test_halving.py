@@ -1,0 +1,109 @@
+"""Successive halving: what is screened, what goes on, what is told of the rest; resumed as it would have run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cutpoint as cp
+from cutpoint.race.run_folder import RunFolder
+from cutpoint.race.watcher import Watcher
+from cutpoint.regimes import Phase, Regime
+from cutpoint.types import Result, Screened
+
+PARTIAL = Regime(
+    name="brief-partial",
+    phases=(Phase(train="head", solver="exact"), Phase(train="cut", epochs=4, decay=0.9)),
+)
+FULL = Regime(name="brief-full", phases=(Phase(train="head", solver="exact"), Phase(train="all", epochs=4)))
+HARMFUL = Regime(name="harmful", phases=(Phase(train="all", rate=0.5, epochs=4, batchnorm="train"),))
+
+
+def race(data: Path, out: Path, cache: Path, **options: Any) -> Result:
+    chosen: dict[str, Any] = {"regimes": ["linear-probe", PARTIAL, FULL, HARMFUL], "cut": 4, "threads": 1}
+    return cp.fit(
+        data, backbones="builtin:glyphs", budget="5m", out=out, cache=cache, **{**chosen, **options}
+    )
+
+
+class Ear(Watcher):
+    """Hears of short runs, and interrupts when so many are done."""
+
+    def __init__(self, interrupt_after: int | None = None) -> None:
+        self.heard: list[Screened] = []
+        self.interrupt_after = interrupt_after
+
+    def on_screened(self, screened: Screened) -> None:
+        self.heard.append(screened)
+        if len(self.heard) == self.interrupt_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def halved(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Ear, Path]:
+    folder, ear = tmp_path_factory.mktemp("halved"), Ear()
+    return race(stripes, folder / "out", folder / "cache", watcher=ear), ear, folder
+
+
+def test_every_trial_that_trains_blocks_has_a_short_run(halved: tuple[Result, Ear, Path]) -> None:
+    result, ear, _ = halved
+    first = [screened for screened in result.screening if screened.rung == 0]
+    assert {screened.trial for screened in first} == {"brief-partial@4", "brief-full", "harmful"}
+    assert [screened.trial for screened in ear.heard] == [screened.trial for screened in first]
+    assert all(screened.score is not None and screened.low <= screened.high for screened in first)
+
+
+def test_what_promises_nothing_is_not_finished_and_says_why(halved: tuple[Result, Ear, Path]) -> None:
+    result, _, _ = halved
+    harmful = result.trial("harmful")
+    assert harmful.status == "eliminated"
+    assert harmful.validation is None
+    assert "short run" in harmful.reason
+    screened = next(each for each in result.screening if each.trial == "harmful")
+    assert not screened.kept
+    assert screened.reason == harmful.reason
+
+
+def test_every_planned_trial_has_one_record(halved: tuple[Result, Ear, Path]) -> None:
+    result, _, _ = halved
+    ids = [trial.id for trial in result.trials]
+    assert sorted(ids) == ["brief-full", "brief-partial@4", "harmful", "linear-probe"]
+    assert result.looks == sum(trial.validation is not None for trial in result.trials)
+
+
+def test_relatives_share_the_rate_that_the_first_one_chose(halved: tuple[Result, Ear, Path]) -> None:
+    _, _, folder = halved
+    chosen = {
+        trial: json.loads((RunFolder(folder / "out").trial(trial) / "choices.json").read_text())
+        for trial in ("brief-partial@4", "brief-full")
+    }
+    assert len(chosen["brief-partial@4"]["tried"]) == 2
+    assert [run["rate"] for run in chosen["brief-full"]["tried"]] == [chosen["brief-partial@4"]["rate"]]
+
+
+@pytest.mark.parametrize("interrupt_after", [1, 3])
+def test_an_interrupted_race_goes_on_to_the_same_choice(
+    halved: tuple[Result, Ear, Path], stripes: Path, tmp_path: Path, interrupt_after: int
+) -> None:
+    straight, _, _ = halved
+    first = race(stripes, tmp_path / "out", tmp_path / "cache", watcher=Ear(interrupt_after))
+    assert first.status == "interrupted"
+    again = race(stripes, tmp_path / "out", tmp_path / "cache")
+    assert again.winner == straight.winner
+    assert again.test == straight.test
+    told = [(trial.id, trial.status, trial.reason, trial.validation) for trial in again.trials]
+    assert told == [(trial.id, trial.status, trial.reason, trial.validation) for trial in straight.trials]
+
+
+def test_exhaustive_runs_everything_to_its_end(stripes: Path, tmp_path: Path) -> None:
+    result = race(stripes, tmp_path / "out", tmp_path / "cache", exhaustive=True)
+    assert all(trial.validation is not None for trial in result.trials)
+    assert result.screening == ()
+
+
+def test_trials_that_train_blocks_race_without_any_head(stripes: Path, tmp_path: Path) -> None:
+    result = race(stripes, tmp_path / "out", tmp_path / "cache", regimes=[PARTIAL, HARMFUL])
+    assert result.winner == "brief-partial@4"

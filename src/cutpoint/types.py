@@ -329,6 +329,10 @@ class EpochRecord(Record):
     seconds: float
     best: bool
     """Whether this epoch's weights are the ones kept so far."""
+    first_loss: float | None = None
+    """Of the epoch's first batch; None where the head was solved."""
+    worst_loss: float | None = None
+    """The highest of any batch."""
 
 
 class LayerProbe(Record):

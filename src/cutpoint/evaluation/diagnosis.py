@@ -32,10 +32,16 @@ SPIKE_RATIO = 1.5
 """A loss half as high again as it had been: noise between epochs stays far below."""
 SPIKE_LEAST = 0.1
 """A tenth of a nat (of the targets' variance): what a ratio means near zero is noise."""
+START_RATIO = 3.0
+START_LEAST = 1.0
+"""A batch's loss thrice what the first batch had, and a nat (a variance of the targets) above it: batches of a sound
+fit differ by far less."""
 RISE_RATIO = 1.1
 """Validation loss a tenth above where it started."""
 RISING_STEPS = 0.7
 """Share of epochs in which validation loss rises, where it rises throughout."""
+RISING_SLACK = 0.01
+"""A validation loss that has risen stays up: what falls by less than a hundredth has not come down."""
 SWING_RATIO = 0.15
 """Late changes of a seventh of the loss: a rate that has been annealed moves it by a few hundredths."""
 LEAST_EPOCHS = 3
@@ -50,6 +56,10 @@ _FREEZE_MORE = (
 _UNFREEZE = "Unfreeze upper blocks, use a head or a backbone of higher capacity, or one from a nearer domain."
 _LOWER_RATE = (
     "Lower the rate tenfold, warm up longer, train the head first (LP-FT), or freeze the early blocks."
+)
+_FREEZE_FIRST = (
+    "Freeze the backbone and train the head first (LP-FT, two stages), then the upper blocks at a tenth of its rate; "
+    "lower the rate tenfold, and warm it up."
 )
 _CALM = "Freeze the early blocks again for the last epochs, use a smaller rate, or average the weights."
 _GENTLER = (
@@ -74,8 +84,14 @@ def diagnose(
     """
     findings = diagnose_curves(curves)
     if train is not None and validation is not None:
-        findings += diagnose_scores(train, validation, chance=chance)
+        found = diagnose_scores(train, validation, chance=chance)
+        is_wrecked = any(each.code in _WRECKS and each.severity == "warning" for each in findings)
+        findings += [each for each in found if not (is_wrecked and each.code == "underfitting")]
     return findings
+
+
+_WRECKS = ("diverged", "rate-too-high")
+"""What leaves nothing learned behind: more capacity, the remedy of underfitting, would mend none of it."""
 
 
 def diagnose_curves(curves: Sequence[Curve]) -> list[Finding]:
@@ -183,6 +199,9 @@ def _rate_too_high(curve: Curve) -> Finding | None:
     validation = _validation_losses(curve)
     start = 0
     for phase in sorted({record.phase for record in curve}):
+        at_start = _jump_at_start(curve, start, validation)
+        if at_start is not None:
+            return at_start
         training = np.array([record.train_loss for record in curve if record.phase == phase])
         early = max(LEAST_EPOCHS, math.ceil(len(training) / 3))
         place = _spike(training[:early])
@@ -196,6 +215,25 @@ def _rate_too_high(curve: Curve) -> Finding | None:
                 return _milder(found) if _recovers(validation, place) else found
         start += len(training)
     return None
+
+
+def _jump_at_start(curve: Curve, start: int, validation: Array | None) -> Finding | None:
+    """A loss that jumps within the first epoch of a phase, as a random head's gradients make it in open blocks."""
+    record = curve[start]
+    first, worst = record.first_loss, record.worst_loss
+    if first is None or worst is None or worst < max(START_RATIO * first, first + START_LEAST):
+        return None
+    text = "The loss jumps at the start: the rate is too high, or blocks train under a head that knows nothing yet."
+    evidence = (
+        f"training loss {first:.3g} in the first batch of epoch {record.epoch + 1}, up to {worst:.3g} in it"
+    )
+    if record.frozen_blocks == 0:
+        evidence += "; no block was frozen"
+    found = _warning("rate-too-high", text, evidence, _FREEZE_FIRST)
+    lowest = min(each.train_loss for each in curve[start:] if each.phase == record.phase)
+    if validation is not None:
+        lowest = min(lowest, float(validation[start:].min()))
+    return _milder(found) if lowest < first else found
 
 
 def _recovers(validation: Array | None, place: int) -> bool:
@@ -223,7 +261,7 @@ def _only_rising(curve: Curve) -> Finding | None:
     validation = _validation_losses(curve)
     if validation is None or len(curve) < LEAST_EPOCHS:
         return None
-    rising = float(np.mean(np.diff(validation) > 0)) >= RISING_STEPS
+    rising = float(np.mean(np.diff(validation) > -RISING_SLACK * validation[:-1])) >= RISING_STEPS
     risen = validation[-1] >= RISE_RATIO * validation[0] and validation.argmin() == 0
     learned = curve[-1].train_loss < curve[0].train_loss / RISE_RATIO
     if not (rising and risen and learned):

@@ -40,8 +40,8 @@ def cause_of(
     if wrong:
         names = [bank.dataset.names[int(bank.rows[row])] for row in wrong[:_MOST_NAMED]]
         more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
-        what = "features" if source.cut == len(blocks) else "input"
-        return f"the {what} of {', '.join(names)}{more} is not finite"
+        what = "features" if source.cut == len(blocks) else "inputs"
+        return f"the {what} of {', '.join(names)}{more} are not finite"
     weight = _broken_weight(network, blocks)
     if weight is not None:
         return weight

@@ -214,6 +214,8 @@ class Fit:
             validation_metric=metric,
             seconds=self.state.seconds + time.perf_counter() - started,
             best=is_best,
+            first_loss=self.state.first_loss,
+            worst_loss=self.state.worst_loss,
         )
         self.state.count_epoch(record)
         if stage.phase.refreeze and loss is not None:

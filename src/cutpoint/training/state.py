@@ -76,6 +76,9 @@ class FitState:
     """Epochs in a row whose validation loss rose."""
     last_loss: float = math.inf
     loss_sum: float = 0.0
+    first_loss: float | None = None
+    worst_loss: float | None = None
+    """Of the batches of this epoch."""
     seen: int = 0
     seconds: float = 0.0
     """Time spent on the steps of this epoch; decides nothing."""
@@ -106,6 +109,8 @@ class FitState:
     def count_step(self, loss: float, examples: int, seconds: float) -> None:
         """Add one optimizer step."""
         self.loss_sum += loss * examples
+        self.first_loss = loss if self.first_loss is None else self.first_loss
+        self.worst_loss = loss if self.worst_loss is None else max(self.worst_loss, loss)
         self.seen += examples
         self.step += 1
         self.steps_done += 1
@@ -118,6 +123,7 @@ class FitState:
         self.epoch += 1
         self.epochs_done += 1
         self.step, self.loss_sum, self.seen, self.seconds = 0, 0.0, 0, 0.0
+        self.first_loss = self.worst_loss = None
 
     def count_rise(self, loss: float) -> int:
         """Note this epoch's validation loss; returns how many epochs in a row it rose."""

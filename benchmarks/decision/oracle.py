@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cutpoint.api import hand_made
 from cutpoint.errors import CutpointError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.bank import FeatureBank
-from cutpoint.features.store import ActivationCache
+from cutpoint.race.ground import Ground
 from cutpoint.race.judging import plan_judging
-from cutpoint.race.plan import Entry, PlannedTrial
+from cutpoint.race.plan import Plan, PlannedTrial
 from cutpoint.race.planning import make_plan
 from cutpoint.race.run_folder import RunFolder
-from cutpoint.race.settings import Settings
-from cutpoint.race.trial import Ground, TrialRun
+from cutpoint.race.trial import TrialRun
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes import resolve_regimes
-from cutpoint.runtime import set_threads, tune_allocator
+from cutpoint.types import Dataset
 
+from .arena import arena
 from .cells import Cell
 
 
@@ -45,36 +42,19 @@ def run_cell(cell: Cell, seed: int, out: Path, work: Path) -> None:
     folder = out / cell.id / str(seed)
     if (folder / "done").exists():
         return
-    tune_allocator()
-    set_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = cell.dataset(seed, work)
-    settings = Settings(budget_seconds=float("inf"), seed=seed, threads=1)
+    own = arena(cell, seed, work, "cache")
+    dataset, settings = own.dataset, own.settings
     judging = plan_judging(dataset, settings)
-    regimes = resolve_regimes("auto", "text" if cell.is_text else "image")
-    entries = [Entry(cell.backbone(), regimes), hand_made(dataset)]
-    cache = ActivationCache(work / "cache")
-    banks = {each.backbone.name: FeatureBank(each.backbone, dataset, judging.rows, cache) for each in entries}
+    banks = {
+        each.backbone.name: FeatureBank(each.backbone, dataset, judging.rows, own.cache)
+        for each in own.entries
+    }
     started = time.process_time()
-    plan = make_plan(entries, banks, judging=judging, settings=settings, versions={}, watcher=Watcher())
+    plan = make_plan(own.entries, banks, judging=judging, settings=settings, versions={}, watcher=Watcher())
     shared = time.process_time() - started
-    test = dataset.splits["test"]
-    write(
-        folder / "cell.json",
-        {
-            "cell": cell.id,
-            "seed": seed,
-            "held_back": cell.is_held_back,
-            "labels": list(dataset.task.labels),
-            "rows": {name: len(rows) for name, rows in dataset.splits.items()},
-            "judged": judging.sentence,
-            "layer_probe": {
-                name: [layer.model_dump() for layer in curve] for name, curve in plan.layer_probe.items()
-            },
-            "planning_cpu_seconds": round(shared, 2),
-            "truth": dataset.targets[test].tolist(),
-        },
-    )
+    if not (folder / "cell.json").exists():  # else an interrupted run goes on, whose features are at hand
+        write(folder / "cell.json", cell_facts(cell, plan, dataset, round(shared, 2)))
     runs = RunFolder(work / "runs" / cell.id / str(seed))
     for planned in plan.trials:
         file = folder / f"{planned.id.replace('/', '-')}.json"
@@ -90,6 +70,23 @@ def run_cell(cell: Cell, seed: int, out: Path, work: Path) -> None:
             write(file, facts(planned, ground, runs))
             print(f"{cell.id} seed {seed} {planned.id}", flush=True)
     (folder / "done").touch()
+
+
+def cell_facts(cell: Cell, plan: Plan, dataset: Dataset, planning_seconds: float) -> dict[str, Any]:
+    """What all trials of a cell share."""
+    return {
+        "cell": cell.id,
+        "seed": plan.settings.seed,
+        "held_back": cell.is_held_back,
+        "labels": list(dataset.task.labels),
+        "rows": {name: len(rows) for name, rows in dataset.splits.items()},
+        "judged": plan.judged_on,
+        "layer_probe": {
+            name: [layer.model_dump() for layer in curve] for name, curve in plan.layer_probe.items()
+        },
+        "planning_cpu_seconds": planning_seconds,
+        "truth": dataset.targets[dataset.splits["test"]].tolist(),
+    }
 
 
 def facts(planned: PlannedTrial, ground: Ground, runs: RunFolder) -> dict[str, Any]:
@@ -129,10 +126,3 @@ def write(file: Path, record: dict[str, Any]) -> None:
     temporary = file.with_suffix(".partial")
     temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     temporary.replace(file)
-
-
-def run(cells: Iterable[Cell], seeds: Iterable[int], out: Path, work: Path) -> None:
-    """Every cell under every seed, seed by seed."""
-    for seed in seeds:
-        for cell in cells:
-            run_cell(cell, seed, out, work)

@@ -61,6 +61,9 @@ def race_cell(cell: Cell, seed: int, out: Path, work: Path) -> None:
             "validation": winner.validation.model_dump() if winner.validation else None,
             "test": score(dataset.task, dataset.targets[test], scores).model_dump(),
             "answers": np.argmax(scores, axis=1).tolist(),
+            "rules": {outcome.rule_set: list(outcome.regimes) for outcome in result.advice.rules},
+            "axes": result.advice.axes.model_dump(exclude={"predicted"}),
+            "optimism": result.optimism,
             "trials": {
                 trial.id: {
                     "status": trial.status,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cutpoint.artifacts import change_of_scores, load_model, merge_model, save_model
+from cutpoint.audit import Examined, Repair, examine_content, write_splits
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.table import BUILTIN_NAMES
@@ -34,7 +35,7 @@ from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
-from cutpoint.types import Advice, Circumstances, Dataset, Limits, Readout, Result, Score, Task
+from cutpoint.types import Advice, Audit, Circumstances, Dataset, Limits, Readout, Result, Score, Task
 
 _MOST_NAMED = 10
 DEFAULT_OUT = "cutpoint-run"
@@ -66,6 +67,7 @@ def fit(
     test_fraction: float = 0.2,
     per_class: int | None = None,
     max_unreadable: float = 0.05,
+    allow_leakage: bool = False,
     seed: int = 0,
     threads: int | None = None,
     device: str = "auto",
@@ -102,6 +104,7 @@ def fit(
         test_fraction: Share held out for the test where the data have no test split.
         per_class: Training examples kept of each class.
         max_unreadable: Share of unreadable files above which the run stops.
+        allow_leakage: Go on though copies of training examples stand in the validation or test split.
         seed: Decides splits, initialisation and order.
         threads: CPU threads; None: as torch chooses.
         device: "auto", "cpu", "cuda", …
@@ -140,6 +143,7 @@ def fit(
         on_progress=lambda done, total: watcher.on_work("checking the data", done, total),
     )
     watcher.on_message(describe(dataset))
+    dataset, _ = _audited(dataset, allow_leakage=allow_leakage, watcher=watcher)
     settings = Settings(
         budget_seconds=budget_seconds,
         min_gain=min_gain,
@@ -343,6 +347,53 @@ def merge(model: Model | str | Path, out: str | Path, *, inputs: Sequence[Any] =
     return change
 
 
+def audit(
+    data: Any,
+    targets: Any = None,
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> Audit:
+    """What is odd in the data, told from their content in seconds: copies, leaks, clashing labels, shortcuts.
+
+    Args:
+        data: As in `fit`.
+        targets: As in `fit`.
+        on_progress: Called with (done, total) while inputs are read again for the audit.
+        **options: `input_column`, `target_column`, `task`, `metric`, `group`, `test_fraction`, `per_class`,
+            `seed` as in `fit`; all unreadable inputs are set aside unless `max_unreadable` says otherwise.
+
+    Returns:
+        Checks that ran, findings (gravest first), class weights. `Audit.leaks` is what would stop `fit`.
+
+    Raises:
+        DataError: The data cannot be read.
+    """
+    dataset = load_dataset(data, targets=targets, **{"max_unreadable": 1.0, **options})
+    return examine_content(dataset, on_progress).audit
+
+
+def fix_splits(data: Any, out: str | Path, **options: Any) -> Repair:
+    """Write a table with a split column in which copies of the same content stand on one side.
+
+    What is judged on stays, copies of it leave training; the user's files are not touched.
+
+    Args:
+        data: Images in files, texts or pairs of texts, as in `fit`.
+        out: A .csv file that does not exist; `fit` takes it as it is.
+        **options: As in `audit`.
+
+    Returns:
+        What was written, which examples were left out, and which carry several labels.
+
+    Raises:
+        DataError: The file exists, or the data do not fit into such a table.
+    """
+    dataset = load_dataset(data, **{"max_unreadable": 1.0, **options})
+    examined = examine_content(dataset)
+    return write_splits(examined.dataset, examined.alike, Path(out))
+
+
 def describe(dataset: Dataset) -> str:
     """One line on what was understood of the data."""
     task, counts = dataset.task, {name: len(rows) for name, rows in dataset.splits.items()}
@@ -356,6 +407,28 @@ def describe(dataset: Dataset) -> str:
         rest = f" and {more} more, in result.json" if more > 0 else ""
         aside = f" Set aside, {len(dataset.quarantined)} unreadable: {named}{rest}."
     return f"{dataset.modality} data, {task.kind}{what}: {sizes}{held}. Judged by {task.metric}.{aside}"
+
+
+def _audited(dataset: Dataset, *, allow_leakage: bool, watcher: Watcher) -> tuple[Dataset, Audit]:
+    """The data as they are to be trained on, and what is odd in them.
+
+    Raises:
+        DataError: Copies of training examples are judged on, and that is not allowed.
+    """
+    examined: Examined = examine_content(
+        dataset, lambda done, total: watcher.on_work("auditing the data", done, total)
+    )
+    found = examined.audit
+    if found.leaks and not allow_leakage:
+        raise DataError(
+            " ".join(leak.text for leak in found.leaks),
+            f"Look with cutpoint audit {dataset.source}. Add --fix OUT.csv to it for splits without copies, or allow "
+            "them by --allow-leakage (allow_leakage=True).",
+        )
+    for finding in found.findings:
+        if finding.severity != "info":
+            watcher.on_message(f"Audit: {finding.text}")
+    return examined.dataset, found
 
 
 def _machine(folder: RunFolder, threads: int | None, device: str) -> tuple[int | None, str]:

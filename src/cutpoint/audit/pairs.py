@@ -36,9 +36,8 @@ class Pairs:
     right: Rows
     likeness: NDArray[np.float64]
 
-    def above(self, least: float) -> Pairs:
-        """Those that are at least so much alike."""
-        kept = self.likeness >= least
+    def taken(self, kept: NDArray[np.bool_]) -> Pairs:
+        """Those that a mask keeps."""
         return Pairs(self.left[kept], self.right[kept], self.likeness[kept])
 
 

@@ -259,7 +259,7 @@ def _with_records(trial: Trial) -> Trial:
     if trial.status != "finished" or trial.cost.seconds is None:
         return trial
     predicted = trial.cost.model_copy(
-        update={"seconds": trial.cost.seconds / ratio, "peak_memory_bytes": 500_000_000}
+        update={"seconds": trial.cost.seconds / ratio, "peak_memory_bytes": int(2.5e6 * trial.cost.seconds)}
     )
     proof = (
         {}

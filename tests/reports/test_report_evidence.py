@@ -146,6 +146,14 @@ def test_the_scorecard_runs_from_end_to_end() -> None:
     assert "nothing was priced" in unknown[2].words
 
 
+def test_code_in_a_sentence_is_set_as_code(run_folder: RunFolder) -> None:
+    advice = sample_evidence.advice().model_copy(
+        update={"transfer_kind": "Inductive: `cutpoint <b> fit` runs it."}
+    )
+    text = write_report(run_folder(changed(advice=advice))).read_text(encoding="utf-8")
+    assert "Inductive: <code>cutpoint &lt;b&gt; fit</code> runs it." in text
+
+
 def test_the_labels_curve_says_what_more_labels_bring(full: Page, run_folder: RunFolder) -> None:
     assert sample_evidence.labels_curve().sentence in full.text.replace("\u00a0", " ")
     assert "200 % extrapolated 82.7 %" in full.text
@@ -168,9 +176,24 @@ def test_predicted_costs_are_held_against_measured_ones() -> None:
     assert seconds.startswith(
         "Seconds: measured 1.25× the prediction in the median of 8 trials, 2.60× at worst"
     )
-    assert "(full)" in memory
+    # Samples hold 4 bytes measured beside 2.5 predicted, on top of what the process holds anyway.
+    assert memory.startswith(
+        "Memory beyond the leanest trial's: measured 1.60× the prediction in the median of 6"
+    )
     assert stored == "Stored bytes: as predicted in 8 trials."
     assert outcomes(sample_result.ten_classes()) == ()
+
+
+def test_memory_of_a_process_says_nothing_of_small_fits() -> None:
+    result = sample_evidence.with_evidence()
+    small = tuple(
+        trial.model_copy(
+            update={"predicted": trial.predicted.model_copy(update={"peak_memory_bytes": 1000 + number})}
+        )
+        for number, trial in enumerate(result.trials)
+    )
+    sentences = accuracy_in_words(outcomes(result.model_copy(update={"trials": small})))
+    assert not any("Memory" in sentence for sentence in sentences)
 
 
 def test_the_worst_prediction_may_be_one_that_was_too_high() -> None:

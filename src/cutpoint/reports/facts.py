@@ -19,6 +19,8 @@ STATUS_WORDS = {
     "failed": "failed",
     "interrupted": "interrupted",
 }
+DISTANCE_NAMES = {"batchnorm-frechet": "shift of BatchNorm's statistics"}
+"""Key of `Axes.to_source` → words, where the key is not already that."""
 _SIZES = {
     "lora": "rank {}",
     "dora": "rank {}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from matplotlib.axes import Axes
@@ -17,9 +17,11 @@ _LEAST_WIDTH = 3.0
 """Per cent: the shortest bar that is still seen."""
 _COSTS: dict[str, Callable[[Cost], float | None]] = {
     "seconds": lambda cost: cost.seconds,
-    "memory": lambda cost: cost.peak_memory_bytes,
     "stored bytes": lambda cost: cost.stored_bytes,
 }
+_LEAST_MEMORY = 50_000_000
+"""Bytes beyond the leanest fit below which a process's peak says nothing of a fit's."""
+_LEAST_RATIO = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Outcome:
     predicted: Cost
     measured: Cost
     ratios: dict[str, float]
-    """Kind of cost → measured ÷ predicted, where both are known."""
+    """Kind of cost → measured ÷ predicted, where both are known. Of memory what is beyond the leanest trial: a
+    prediction is of the fit alone, a measurement of the whole process."""
 
 
 def prices(result: Result) -> tuple[Price, ...]:
@@ -67,10 +70,14 @@ def prices(result: Result) -> tuple[Price, ...]:
 
 
 def predicted_costs(result: Result) -> dict[str, Cost]:
-    """Trial → predicted cost: the plan's, else the advice's."""
+    """Trial → predicted cost: the plan's, and the advice's of what was not planned.
+
+    Where several backbones race, the plan's trials carry the backbone in front of the name.
+    """
     advised = result.advice.axes.predicted if result.advice else {}
     planned = {trial.id: trial.predicted for trial in result.trials if trial.predicted.seconds is not None}
-    return {**advised, **planned}
+    known = set(planned) | {name.rpartition(":")[2] for name in planned}
+    return {**{name: cost for name, cost in advised.items() if name not in known}, **planned}
 
 
 def outcomes(result: Result) -> tuple[Outcome, ...]:
@@ -81,12 +88,17 @@ def outcomes(result: Result) -> tuple[Outcome, ...]:
         for trial in facts.cheapest_first(result.trials)
         if trial.status == "finished"
     ]
-    return tuple(row for row in rows if "seconds" in row.ratios)
+    return _with_memory([row for row in rows if "seconds" in row.ratios])
 
 
 def accuracy_in_words(rows: tuple[Outcome, ...]) -> tuple[str, ...]:
     """Median and worst of measured ÷ predicted, a sentence for each kind of cost."""
-    return tuple(sentence for kind in _COSTS if (sentence := _accuracy(rows, kind)))
+    kinds = {
+        "seconds": "Seconds",
+        "memory": "Memory beyond the leanest trial's",
+        "stored bytes": "Stored bytes",
+    }
+    return tuple(sentence for kind, words in kinds.items() if (sentence := _accuracy(rows, kind, words)))
 
 
 def outcome_chart(rows: tuple[Outcome, ...]) -> str:
@@ -133,16 +145,35 @@ def _ratios(predicted: Cost, measured: Cost) -> dict[str, float]:
     return {kind: real / guess for kind, (guess, real) in pairs.items() if guess and real}
 
 
-def _accuracy(rows: tuple[Outcome, ...], kind: str) -> str:
+def _with_memory(rows: list[Outcome]) -> tuple[Outcome, ...]:
+    known = [row for row in rows if row.predicted.peak_memory_bytes and row.measured.peak_memory_bytes]
+    if not known:
+        return tuple(rows)
+    leanest = min(known, key=lambda row: row.predicted.peak_memory_bytes or 0)
+    return tuple(_beyond(row, leanest) if row in known else row for row in rows)
+
+
+def _beyond(row: Outcome, leanest: Outcome) -> Outcome:
+    def extra(cost: Cost, least: Cost) -> int:
+        return (cost.peak_memory_bytes or 0) - (least.peak_memory_bytes or 0)
+
+    predicted = extra(row.predicted, leanest.predicted)
+    if predicted < _LEAST_MEMORY:
+        return row
+    ratio = max(_LEAST_RATIO, extra(row.measured, leanest.measured) / predicted)
+    return replace(row, ratios={**row.ratios, "memory": ratio})
+
+
+def _accuracy(rows: tuple[Outcome, ...], kind: str, words: str) -> str:
     known = [row for row in rows if kind in row.ratios]
     if not known:
         return ""
     worst = max(known, key=lambda row: abs(math.log(row.ratios[kind])))
     middle = median(row.ratios[kind] for row in known)
     if abs(worst.ratios[kind] - 1) < 0.01:
-        return f"{kind.capitalize()}: as predicted in {format.plural(len(known), 'trial')}."
+        return f"{words}: as predicted in {format.plural(len(known), 'trial')}."
     return (
-        f"{kind.capitalize()}: measured {times(middle)} the prediction in the median of "
+        f"{words}: measured {times(middle)} the prediction in the median of "
         f"{format.plural(len(known), 'trial')}, {times(worst.ratios[kind])} at worst ({worst.label})."
     )
 

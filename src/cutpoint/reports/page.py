@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cutpoint.reports import confusion, facts, format
 from cutpoint.reports.curves import layer_chart, learning_chart
@@ -20,6 +20,7 @@ from cutpoint.reports.stack import stack_of
 from cutpoint.types import Comparison, Cost, Finding, Mistake, Result, Trial
 
 _HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
+_CODE = re.compile(r"`([^`]+)`")
 _PICTURE_BYTES = 1_000_000
 """All pictures of mistakes together."""
 _MOST_CURVES = 24
@@ -74,9 +75,20 @@ def render(result: Result, model: str | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = format.prose
+    environment.filters["prose"] = _prose
+    environment.filters["breakable"] = _breakable
     environment.filters["headings"] = _headings
     return environment.get_template("report.html").render(_context(result, model)) + "\n"
+
+
+def _prose(text: str) -> Markup:
+    """A sentence; what stands between backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(format.prose(text)))))
+
+
+def _breakable(name: str) -> Markup:
+    """A name that rather breaks behind its backbone than within a word."""
+    return Markup(":<wbr>").join(name.split(":"))
 
 
 def _headings(page: str) -> list[tuple[str, Markup]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cutpoint.reports import format
+from cutpoint.reports.facts import DISTANCE_NAMES
 from cutpoint.types import Axes, Circumstances, Cost
 
 _UPKEEP = {"never": 0.0, "yearly": 0.25, "monthly": 0.5, "weekly": 0.75, "daily": 1.0}
@@ -65,7 +66,7 @@ def _distance(axes: Axes, metric: str) -> AxisCard:
     ]
     if axes.best_depth is not None:
         details.append(f"best read after {100 * axes.best_depth:.0f} % of the blocks")
-    details += [f"{name}: {number:.3g}" for name, number in axes.to_source.items()]
+    details += [f"{DISTANCE_NAMES.get(name, name)}: {number:.3g}" for name, number in axes.to_source.items()]
     share = None if distance is None else _clipped(distance)
     name = "How far from what the backbone knows"
     return AxisCard(name, words, share, ("familiar", "alien"), tuple(details))

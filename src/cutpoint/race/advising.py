@@ -6,13 +6,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
-import numpy as np
 import torch
 
 from cutpoint.advice.advise import advise
-from cutpoint.advice.forced_full import forced_full_on_little_data
+from cutpoint.advice.limits import excluded_by
 from cutpoint.advice.situation import Situation
-from cutpoint.data.splits import class_counts
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.race.axes import measure_axes, sampled_rows
@@ -21,7 +19,6 @@ from cutpoint.race.plan import Entry, Plan
 from cutpoint.race.planning import make_plan
 from cutpoint.race.settings import Settings
 from cutpoint.race.watcher import Watcher
-from cutpoint.regimes.regime import Regime
 from cutpoint.types import (
     Advice,
     Audit,
@@ -100,8 +97,11 @@ def advise_on_plan(
         provenance=plan.provenance[best],
         metric=plan.task.metric,
         limits=plan.settings.limits,
-        priced=_priced(plan, axes),
-        refused=plan.excluded,
+        priced=tuple(
+            trial.model_copy(update={"predicted": axes.predicted.get(trial.id, trial.predicted)})
+            for trial in _priced(plan)
+        ),
+        refused=tuple(trial for trial in plan.excluded if not _breaks_a_limit(plan, trial)),
         fine_tunes=frozenset(
             name for name, each in regimes.items() if each.init == "pretrained" and not each.is_head_only
         ),
@@ -117,29 +117,6 @@ def advise_on_plan(
     return advice.model_copy(update={"findings": (*advice.findings, *compared)})
 
 
-def forced_full(named: Sequence[Regime], dataset: Dataset) -> Finding | None:
-    """A warning where the user named regimes, all of them full fine-tuning, and examples are few.
-
-    Args:
-        named: What the user named; empty where Cutpoint chose.
-        dataset: With the training split that counts.
-    """
-    train = dataset.splits["train"]
-    per_class = None
-    if dataset.task.labels:
-        per_class = float(np.median(class_counts(dataset.task, dataset.targets[train])))
-    full = {regime.name for regime in named if _is_full(regime)}
-    return forced_full_on_little_data(
-        [regime.name for regime in named], full, rows=len(train), per_class=per_class
-    )
-
-
-def _is_full(regime: Regime) -> bool:
-    """Whether every pretrained block trains, and not one after the other."""
-    phases = [phase for phase in regime.phases if phase.train in ("all", 0)]
-    return regime.init == "pretrained" and any(not phase.one_block_at_a_time for phase in phases)
-
-
 def _is_candidate(bank: FeatureBank, banks: Mapping[str, FeatureBank]) -> bool:
     """Whether the advice may be about it: hand-made features are a trial beside the others."""
     return bool(bank.backbone.blocks) or not any(other.backbone.blocks for other in banks.values())
@@ -147,14 +124,11 @@ def _is_candidate(bank: FeatureBank, banks: Mapping[str, FeatureBank]) -> bool:
 
 def _axes(plan: Plan, bank: FeatureBank) -> Axes:
     name = bank.backbone.name
-    latency = _latency_ms(bank)
-    own = [trial for trial in plan.trials if trial.backbone == name]
     return measure_axes(
         bank,
         curve=plan.layer_probe.get(name, ()),
         predicted={
-            trial.id: trial.predicted.model_copy(update={"latency_ms": trial.predicted.latency_ms or latency})
-            for trial in own
+            trial.id: trial.predicted for trial in _priced(plan, _latency_ms(bank)) if trial.backbone == name
         },
         budget_seconds=plan.settings.budget_seconds,
         circumstances=plan.settings.circumstances,
@@ -162,20 +136,45 @@ def _axes(plan: Plan, bank: FeatureBank) -> Axes:
     )
 
 
-def _priced(plan: Plan, axes: Axes) -> tuple[Trial, ...]:
-    """Planned trials as records, in the plan's order."""
-    return tuple(
+def _priced(plan: Plan, latency_ms: float | None = None) -> tuple[Trial, ...]:
+    """Trials that can run or that a limit alone rules out, in the plan's order and those behind.
+
+    Args:
+        plan: With costs predicted.
+        latency_ms: Of the backbone, where a prediction says nothing of it.
+    """
+    planned = [
         Trial(
-            id=planned.id,
-            regime=planned.recipe.regime.name,
-            backbone=planned.backbone,
-            cut=planned.recipe.cut,
+            id=each.id,
+            regime=each.recipe.regime.name,
+            backbone=each.backbone,
+            cut=each.recipe.cut,
             seed=plan.settings.seed,
             status="priced",
-            predicted=axes.predicted.get(planned.id, planned.predicted),
+            predicted=each.predicted,
         )
-        for planned in plan.trials
+        for each in plan.trials
+    ]
+    trials = [*planned, *(trial for trial in plan.excluded if _breaks_a_limit(plan, trial))]
+    return tuple(_with_latency(trial, latency_ms) for trial in trials)
+
+
+def _with_latency(trial: Trial, latency_ms: float | None) -> Trial:
+    known = trial.predicted.latency_ms or latency_ms
+    return trial.model_copy(update={"predicted": trial.predicted.model_copy(update={"latency_ms": known})})
+
+
+def _breaks_a_limit(plan: Plan, trial: Trial) -> bool:
+    """Whether an excluded trial was priced and keeps not within the limits; others cannot run at all."""
+    regime = next(each for each in plan.regimes[trial.backbone] if each.name == trial.regime)
+    reason = excluded_by(
+        plan.settings.limits,
+        trial.predicted,
+        plan.backbones[trial.backbone],
+        plan.provenance[trial.backbone],
+        is_pretrained=regime.init != "random",
     )
+    return bool(reason) and trial.predicted.seconds is not None
 
 
 def _latency_ms(bank: FeatureBank) -> float:

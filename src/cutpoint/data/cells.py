@@ -21,7 +21,9 @@ _DATE = re.compile(
 _NEARLY_ALL = 0.9
 """Share of numbers (of dates) from which on other cells are a mistake, not another kind of column."""
 _IDENTIFYING = 0.5
-"""Share of different values among the cells from which on texts are names of rows, not categories."""
+"""Share of different values among the cells from which on words are names of rows, not categories."""
+_WORDS_OF_A_NAME = 5
+"""Cells of more words are texts."""
 
 
 def kind_of(name: str, table: Table) -> str:
@@ -45,11 +47,10 @@ def kind_of(name: str, table: Table) -> str:
 def _kind_of_words(cells: Sequence[Any]) -> str:
     if sum(_is_date(cell) for cell in cells) > _NEARLY_ALL * len(cells):
         return "dates"
+    if 2 * sum(len(str(cell).split()) > _WORDS_OF_A_NAME for cell in cells) > len(cells):
+        return "text"
     different = len({category_in(cell) for cell in cells})
-    if different <= max(_IDENTIFYING * len(cells), 2):
-        return "category"
-    sentences = sum(len(str(cell).split()) > 3 for cell in cells)
-    return "text" if 2 * sentences > len(cells) else "names"
+    return "category" if different <= max(_IDENTIFYING * len(cells), 2) else "names"
 
 
 def is_blank(cell: Any) -> bool:

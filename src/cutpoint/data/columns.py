@@ -15,7 +15,7 @@ _IMAGE_NAMES = (
     *("path", "image_path", "filepath", "file_path", "image", "file", "filename", "file_name"),
     *("image_file", "img", "img_path", "image_name"),
 )
-_TEXT_NAMES = (
+TEXT_NAMES = (
     *("text", "sentence", "content", "review", "review_text", "document", "utterance", "query", "message"),
     *("comment", "tweet", "abstract", "article", "body", "description", "question", "title"),
 )
@@ -106,7 +106,7 @@ def text_columns(table: Table, wanted: Wanted) -> tuple[str, ...]:
         found = [name for wish in pair for name in _usual(table, (wish,), wanted.taken)[:1]]
         if len(found) == 2:
             return tuple(found)
-    usual = _usual(table, _TEXT_NAMES, wanted.taken)
+    usual = _usual(table, TEXT_NAMES, wanted.taken)
     if usual:
         return (usual[0],)
     taken = {*wanted.taken, *_usual(table, (*TARGET_NAMES, _SPLIT_COLUMN), ())}

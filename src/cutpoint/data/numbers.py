@@ -19,6 +19,7 @@ from cutpoint.data.cells import category_in, is_blank, kind_of, mixed, number_in
 from cutpoint.data.collected import Collected, few
 from cutpoint.data.columns import (
     TARGET_NAMES,
+    TEXT_NAMES,
     Wanted,
     left_columns,
     target_column,
@@ -37,10 +38,16 @@ Array = NDArray[Any]
 
 
 def is_raw(table: Table, wanted: Wanted) -> bool:
-    """Whether a table that holds no images may be one of numbers: no text is told, or columns of numbers are named."""
+    """Whether a table that holds no images may be one of numbers.
+
+    It is where columns of numbers are named; else where no column is called as texts are, or holds more than names.
+    """
     if len(wanted.inputs) in (1, 2):
         return all(kind_of(name, table) == "number" for name in wanted.inputs)
-    return len(wanted.inputs) > 2 or not text_columns(table, wanted)
+    told = () if wanted.inputs else text_columns(table, wanted)
+    if len(told) == 1:
+        return told[0].strip().lower() not in TEXT_NAMES and kind_of(told[0], table) != "text"
+    return not told
 
 
 def read_numbers(table: Table, wanted: Wanted) -> Collected | None:

@@ -24,7 +24,7 @@ def refuse_signals(source: object, names: Iterable[object]) -> None:
     sounds = [file for file in files if file.suffix.lower() in _SUFFIXES]
     if 2 * len(sounds) > len(files):
         raise DataError(
-            f"{source} holds sounds ({len(sounds):,}, such as {sounds[0].name}), which cannot be read yet.",
+            f"{source} holds sounds ({len(sounds):,}, such as {min(sounds).name}), which cannot be read yet.",
             "Write a picture of each one's spectrogram and give those as images by class, or give a table with a "
             "column for each number that you compute from a sound.",
         )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cutpoint.audit.alike import Alike
 from cutpoint.audit.exhibits import exhibit
 from cutpoint.audit.pairs import Pairs, Rows
-from cutpoint.data.collected import counted, few
+from cutpoint.data.collected import few
 from cutpoint.types import Dataset, Exhibit, Finding, Severity
 
 _SHOWN = 6
@@ -70,7 +70,7 @@ def inside(dataset: Dataset, alike: Alike) -> list[Finding]:
             Finding(
                 code="near-duplicates",
                 severity="info",
-                text=f"{counted(len(near.left), 'pair')} of examples in the same split are nearly the same.",
+                text=f"Pairs of examples in the same split that are nearly the same: {len(near.left):,}.",
                 evidence=_equations(dataset, partner, "≈"),
                 remedy="Look at them: burst shots or templates belong into one group (--group).",
                 exhibits=_exhibits(dataset, partner),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,4 +154,4 @@ def _label(dataset: Dataset, row: int) -> str:
 def _command(dataset: Dataset, out: Path) -> str:
     """The columns are called as usual, but labels such as "1" and "2" would be taken for amounts."""
     group = "" if dataset.groups is None else " --group group"
-    return f"cutpoint fit {out} --task {dataset.task.kind}{group}"
+    return f"cutpoint fit {shlex.quote(str(out))} --task {dataset.task.kind}{group}"

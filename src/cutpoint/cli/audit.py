@@ -1,11 +1,13 @@
-"""`cutpoint audit`: what is understood of the data, before anything is trained."""
+"""`cutpoint audit`: what is understood of the data and what is odd in them, before anything is trained."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,9 +19,12 @@ from cutpoint.cli.screen import results, write
 from cutpoint.errors import DataError
 
 if TYPE_CHECKING:
+    from cutpoint.audit import Repair
     from cutpoint.backbones.from_transformers.tokenizer import TextInputs
     from cutpoint.types import Dataset
 
+LEAKS = 4
+"""Exit code where copies of training examples are judged on."""
 _TRAINED = "reverse"
 _OPENING, _CLOSING = "⟦", "⟧"
 
@@ -51,13 +56,25 @@ def audit(
     target_column: options.TargetColumn = None,
     task: options.TaskKind = None,
     group: options.Group = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.csv",
+            help="Write new splits in which copies stand on one side; the data are not touched.",
+            show_default="none",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show what is understood of the data: task, splits, what is odd, what is set aside and what is cut off.
+    """Show what is understood of the data and what is odd in them: copies, leaks, clashing labels, shortcuts.
 
-    With --show-mask, trained tokens are highlighted, or in ⟦ ⟧ where the output is no terminal.
+    Exit code 4 where copies of training examples stand in the validation or test split, unless --fix is given. With
+    --show-mask, trained tokens are highlighted, or in ⟦ ⟧ where the output is no terminal.
     """
     from cutpoint import api
+    from cutpoint.audit import examine_content, write_splits
+    from cutpoint.cli.counter import counter
+    from cutpoint.cli.found import show_audit
     from cutpoint.data import load_dataset, summarise
 
     dataset = load_dataset(
@@ -68,11 +85,15 @@ def audit(
         group=group,
         max_unreadable=1.0,
     )
+    with counter("auditing the data") as count:
+        examined = examine_content(dataset, count)
+    dataset, found = examined.dataset, examined.audit
     tokens = _tokens_of(dataset, backbone, max_length, show_mask=show_mask)
     facts: dict[str, Any] = {
         "understood": api.describe(replace(dataset, quarantined=())),
         "task": dataset.task.model_dump(mode="json"),
         "data": summarise(dataset).model_dump(mode="json"),
+        "audit": found.model_dump(mode="json"),
     }
     masks: list[list[Piece]] = []
     if tokens is not None:
@@ -80,12 +101,41 @@ def audit(
     if tokens is not None and dataset.task.kind == "language":
         facts["mask"] = _trained_counts(dataset, tokens)
         masks = [tokens.describe_mask(text) for text in dataset.inputs[:rows]] if show_mask else []
+    repair = None if fix is None else write_splits(dataset, examined.alike, fix)
+    if repair is not None:
+        facts["fixed"] = asdict(repair)
     if as_json:
         write(json.dumps({**facts, "masks": masks} if show_mask else facts, indent=1, ensure_ascii=False))
+    else:
+        _show(facts, results())
+        for name, mask in zip(dataset.names, masks, strict=False):
+            _show_mask(name, mask, results())
+        show_audit(found, results())
+        _show_next(data, repair, results(), leaks=bool(found.leaks))
+    if found.leaks and repair is None:
+        raise typer.Exit(LEAKS)
+
+
+def _show_next(data: str, repair: Repair | None, console: Console, *, leaks: bool) -> None:
+    """What was written, and the next command to type."""
+    from cutpoint.data.collected import few
+
+    console.print()
+    if repair is None:
+        named = shlex.quote(data)
+        command = f"cutpoint audit {named} --fix fixed.csv" if leaks else f"cutpoint fit {named}"
+        console.print(f"Next: {command}", markup=False, soft_wrap=True)
         return
-    _show(facts, results())
-    for name, mask in zip(dataset.names, masks, strict=False):
-        _show_mask(name, mask, results())
+    sizes = ", ".join(f"{count:,} {name}" for name, count in repair.rows.items())
+    console.print(f"Wrote {repair.file}: {sizes}.", markup=False, soft_wrap=True)
+    if repair.left_out:
+        console.print(
+            f"Left out, {len(repair.left_out):,} copies of what is judged on: {few(repair.left_out)}.",
+            markup=False,
+        )
+    for clash in repair.conflicts:
+        console.print(f"Labels to decide: {clash}", markup=False)
+    console.print(f"Next: {repair.command}", markup=False, soft_wrap=True)
 
 
 def _tokens_of(

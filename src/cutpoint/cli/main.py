@@ -57,7 +57,7 @@ def _options(
 
     Start with `cutpoint demo`, or `cutpoint fit FOLDER` on a folder of images sorted by class, or
     a table of texts. Results go to stdout, talk to stderr. Exit codes: 0 done, 1 a fault of Cutpoint, 2 something to
-    mend, 3 some inputs could not be read, 130 interrupted.
+    mend, 3 some inputs could not be read, 4 the audit found leaks, 130 interrupted.
     """
     if debug:
         os.environ[_DEBUG] = "1"

@@ -96,6 +96,14 @@ MaxUnreadable = Annotated[
     float,
     typer.Option(help="Share of unreadable inputs above which the run stops.", rich_help_panel=_DATA),
 ]
+AllowLeakage = Annotated[
+    bool,
+    typer.Option(
+        "--allow-leakage",
+        help="Go on though copies of training examples stand in the validation or test split.",
+        rich_help_panel=_DATA,
+    ),
+]
 
 Backbones = Annotated[
     list[str] | None,

@@ -297,3 +297,12 @@ def test_a_long_finding_takes_two_lines_of_the_terminal() -> None:
     text = result_text(changed(audit=audit))
     lines = [line for line in text.splitlines() if "Far too many words" in line]
     assert len(lines) == 2 and lines[1].endswith("…")
+
+
+def test_a_remedy_that_does_not_fit_leaves_the_terminal_to_the_finding() -> None:
+    found = Finding(
+        code="x", severity="error", text="52 of 139 test examples leak. " * 5, remedy="Write splits. " * 9
+    )
+    audit = sample_evidence.audit().model_copy(update={"findings": (found,)})
+    text = result_text(changed(audit=audit))
+    assert "52 of 139" in text and "Write splits" not in text and "…" not in text

@@ -13,6 +13,8 @@ from cutpoint.types import Audit, Exhibit, Finding, LabelIssue, Result, Severity
 
 _PICTURE_BYTES = 700_000
 _MOST_EXHIBITS = 8
+_MOST_OPEN = 2
+"""Findings whose exhibits are not folded."""
 _MOST_ISSUES = 40
 _MOST_WEIGHTS = 60
 _KINDS: dict[Severity, tuple[str, str]] = {
@@ -24,11 +26,12 @@ _KINDS: dict[Severity, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A finding with the exhibits that have room, each beside its picture."""
+    """A finding with the exhibits that have room, each beside its picture; `open` where they are not folded."""
 
     finding: Finding
     exhibits: tuple[tuple[Exhibit, str | None], ...]
     hidden: int
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ def audit_section(result: Result) -> AuditSection | None:
     return AuditSection(
         summary=_summary(audit),
         found=found_in_words(audit),
-        findings=tuple(_shown(finding, pictures) for finding in gravest_first(audit.findings)),
+        findings=tuple(
+            _shown(finding, pictures, is_open=place < _MOST_OPEN)
+            for place, finding in enumerate(gravest_first(audit.findings))
+        ),
         checked=tuple(check_name(code) for code in audit.checked),
         not_checked=tuple((check_name(code), reason) for code, reason in audit.not_checked.items()),
         weights=tuple(weights[:_MOST_WEIGHTS]),
@@ -89,12 +95,13 @@ def _summary(audit: Audit) -> str:
     return f"{checks} ran before training, in {format.seconds(audit.seconds)}."
 
 
-def _shown(finding: Finding, pictures: Pictures) -> Shown:
+def _shown(finding: Finding, pictures: Pictures, *, is_open: bool) -> Shown:
     exhibits = finding.exhibits[:_MOST_EXHIBITS]
     return Shown(
         finding=finding,
         exhibits=tuple((exhibit, pictures.take(exhibit.thumbnail)) for exhibit in exhibits),
         hidden=len(finding.exhibits) - len(exhibits),
+        open=is_open,
     )
 
 

@@ -148,12 +148,14 @@ def _finding_line(finding: Finding, *parts: str) -> Text:
 
 
 def _audit_lines(result: Result, said: set[str]) -> list[Text]:
-    """What the audit found, each in two lines at most; notes and evidence are left to the report."""
+    """What the audit found, each in two lines at most; what they do not hold is left to the report."""
     found = gravest_first(result.audit.findings) if result.audit else []
     lines = []
     for finding in found:
         if finding.severity != "info" and finding.text not in said:
             line = _finding_line(finding, finding.text, finding.remedy)
+            if len(line) > _MOST_OF_A_FINDING:
+                line = _finding_line(finding, finding.text)
             line.truncate(_MOST_OF_A_FINDING, overflow="ellipsis")
             lines.append(line)
     return lines

@@ -11,15 +11,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.inputs import use_channels_last
-from cutpoint.data.summary import content_hash
-from cutpoint.errors import ArtifactError, BackboneError, CutpointError, TrainingError
-from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
+from cutpoint.errors import CutpointError, TrainingError
 from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
@@ -38,6 +34,7 @@ from cutpoint.race.plan import Entry, Plan, PlannedTrial
 from cutpoint.race.planning import make_plan
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.same_run import check_different, check_same_run
 from cutpoint.race.settings import Settings
 from cutpoint.race.standing import Standing
 from cutpoint.race.trial import TrialRun
@@ -81,7 +78,7 @@ class Race:
         audit: Audit | None = None,
     ) -> None:
         check_metric(dataset.task)
-        _check_different(entries)
+        check_different(entries)
         self.dataset = dataset
         self.entries = entries
         for entry in entries:
@@ -152,27 +149,8 @@ class Race:
             advice = advise_on_plan(plan, self.banks, audit=self.audit)
             plan = plan.model_copy(update={"audit": self.audit, "advice": advice})
             write_record(self.folder.plan, plan)
-        self._check_same(plan)
+        check_same_run(plan, self.settings, self.dataset, self.entries, self.folder)
         return plan
-
-    def _check_same(self, plan: Plan) -> None:
-        """Raise where the folder's run was asked for something else: its answer would be to another question."""
-        digests = {entry.backbone.name: entry.backbone.reference.digest for entry in self.entries}
-        regimes = {entry.backbone.name: tuple(entry.regimes) for entry in self.entries}
-        planned = {name: reference.digest for name, reference in plan.backbones.items()}
-        other = {
-            "settings": plan.settings != self.settings,
-            "data": plan.data.hash != content_hash(self.dataset),
-            f"metric: {plan.task.metric}": plan.task != self.dataset.task,
-            f"backbones: {', '.join(plan.backbones)}": planned != digests,
-            "regimes": plan.regimes != regimes,
-        }
-        for what, is_other in other.items():
-            if is_other:
-                raise ArtifactError(
-                    f"{self.folder.path} holds a run with other {what}.",
-                    "Choose another folder with --out, or start anew with --restart.",
-                )
 
     # ----------------------------------------------------------------------------------------------- trials
 
@@ -267,7 +245,7 @@ class Race:
                 self._record(trial)
                 return
             predictions = run.predictions()
-            comparison = self._compare(planned, predictions)
+            comparison = standing.compare(self.dataset, self.settings, planned, predictions)
             takes_lead = comparison is None or comparison.decision == "replaces"
             if takes_lead:
                 self._promote(run, trial)
@@ -295,25 +273,6 @@ class Race:
         except (CutpointError, RuntimeError, ValueError, OSError, MemoryError) as error:
             reason = error.message if isinstance(error, CutpointError) else f"{type(error).__name__}: {error}"
             self._record(self._unrun(planned, "failed", reason))
-
-    def _compare(self, planned: PlannedTrial, predictions: NDArray[np.float32]) -> Comparison | None:
-        """The trial against the leader. From scratch is the control: to ship it, its gain must be proven."""
-        leader = self.standing.leader
-        if leader is None:
-            return None
-        judged = self.judging.judged
-        return compare(
-            self.dataset.task,
-            self.dataset.targets[judged],
-            self.standing.predictions[leader.id],
-            predictions,
-            leader_id=leader.id,
-            challenger_id=planned.id,
-            needed=PROVEN if planned.recipe.regime.init == "random" else LIKELY,
-            min_gain=self.settings.min_gain,
-            groups=None if self.dataset.groups is None else self.dataset.groups[judged],
-            seed=self.settings.seed,
-        )
 
     def _promote(self, run: TrialRun, trial: Trial) -> None:
         """Put the new leader's model where users look for it; an earlier call may already have done so."""
@@ -409,10 +368,3 @@ class Race:
         )
         write_record(self.folder.result, result)
         return result
-
-
-def _check_different(entries: Sequence[Entry]) -> None:
-    names = [entry.backbone.name for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
-            raise BackboneError(f"The backbone {name} is named twice.", "Name each backbone once.")

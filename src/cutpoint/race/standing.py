@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
 from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.plan import PlannedTrial
+from cutpoint.race.settings import Settings
 from cutpoint.race.trial import TrialRun
-from cutpoint.types import Comparison, Screened, Trial
+from cutpoint.types import Comparison, Dataset, Screened, Trial
 
 
 @dataclass
@@ -32,3 +35,27 @@ class Standing:
         if self.leader is None:
             return None
         return self.predictions[self.leader.id][:, np.searchsorted(self.judging.judged, rows)]
+
+    def compare(
+        self, dataset: Dataset, settings: Settings, planned: PlannedTrial, predictions: NDArray[np.float32]
+    ) -> Comparison | None:
+        """A finished trial against the leader; None while nothing leads.
+
+        From scratch is the control: to ship it, its gain must be proven.
+        """
+        if self.leader is None:
+            return None
+        judged = self.judging.judged
+        is_control = planned.recipe.regime.init == "random"
+        return compare(
+            dataset.task,
+            dataset.targets[judged],
+            self.predictions[self.leader.id],
+            predictions,
+            leader_id=self.leader.id,
+            challenger_id=planned.id,
+            needed=PROVEN if is_control else LIKELY,
+            min_gain=settings.min_gain,
+            groups=None if dataset.groups is None else dataset.groups[judged],
+            seed=settings.seed,
+        )

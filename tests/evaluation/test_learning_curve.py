@@ -33,7 +33,7 @@ def coverage(points: np.ndarray, times: float, *, known: bool, level: float, cur
 )
 def test_intervals_hold_in_simulation(points: np.ndarray, times: float, known: bool) -> None:
     assert coverage(points, times, known=known, level=0.95) >= 0.89
-    assert 0.7 <= coverage(points, times, known=known, level=0.8) <= 0.93
+    assert 0.66 <= coverage(points, times, known=known, level=0.8) <= 0.93
 
 
 def test_a_clean_power_law_is_followed() -> None:

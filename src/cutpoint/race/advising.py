@@ -106,7 +106,7 @@ def advise_on_plan(
             name for name, each in regimes.items() if each.init == "pretrained" and not each.is_head_only
         ),
         from_random=frozenset(name for name, each in regimes.items() if each.init == "random"),
-        has_answers=plan.task.kind != "language" or isinstance(dataset.inputs[0], (Chat, Completion)),
+        has_answers=_has_answers(dataset),
         is_own_preprocessing=plan.settings.image_size is None,
         is_test_given=dataset.test_origin == "given",
         audit=audit,
@@ -115,6 +115,13 @@ def advise_on_plan(
     advice = advise(situation)
     compared = _compared(measured, plan.layer_probe)
     return advice.model_copy(update={"findings": (*advice.findings, *compared)})
+
+
+def _has_answers(dataset: Dataset) -> bool:
+    """Whether examples say what is to be predicted. Training texts may be packed into rows by now; held out ones never
+    are."""
+    asks = (isinstance(each, (Chat, Completion)) for each in dataset.inputs)
+    return dataset.task.kind != "language" or any(asks)
 
 
 def _is_candidate(bank: FeatureBank, banks: Mapping[str, FeatureBank]) -> bool:

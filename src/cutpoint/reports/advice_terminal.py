@@ -34,6 +34,8 @@ def print_advice(advice: Advice, console: Console, *, command: str) -> None:
     if advice.axes.predicted:
         _title("Predicted cost on this machine", console)
         console.print(_prices(advice))
+        for trial in advice.excluded:
+            console.print(_hanging("✗", f"{trial.id} is ruled out: {trial.reason}", "yellow"))
     _title("The field's rules", console)
     console.print(_rules(advice.rules))
     console.print(Text(advice.agreement))
@@ -114,14 +116,9 @@ def _prices(advice: Advice) -> Table:
     table.add_column("  trial", overflow="fold")
     for name in ("time", "memory", "trained", "stored a task", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    excluded = {trial.id: trial.reason for trial in advice.excluded}
+    excluded = {trial.id for trial in advice.excluded}
     for trial, cost in advice.axes.predicted.items():
-        reason = excluded.get(trial, "")
-        words = f"excluded: {reason}" if reason else ""
-        table.add_row(
-            Text(f"  {trial}"), *map(Text, _costs(cost)), Text(words), style="dim" if reason else ""
-        )
+        table.add_row(Text(f"  {trial}"), *map(Text, _costs(cost)), style="dim" if trial in excluded else "")
     return table
 
 

@@ -47,9 +47,15 @@ def test_trained_tokens_stand_in_brackets(cutpoint, chats: Path, storyteller: Pa
 
 
 def test_nothing_to_train_is_an_error(cutpoint, storyteller: Path, tmp_path: Path) -> None:
-    row = [{"role": "user", "content": "the cat on a dog " * 5}, {"role": "assistant", "content": "run home"}]
+    rows = [
+        [
+            {"role": "user", "content": "the cat on a dog " * (5 + n)},
+            {"role": "assistant", "content": "run home"},
+        ]
+        for n in range(8)
+    ]
     data = tmp_path / "long.jsonl"
-    data.write_text("\n".join([json.dumps({"messages": row})] * 8))
+    data.write_text("\n".join(json.dumps({"messages": row}) for row in rows))
     ended = cutpoint("audit", data, "--backbone", storyteller, "--max-length", "16")
     assert ended.code == 2 and "is trained" in ended.err and "behind token 16" in ended.err
     assert "--max-length" in ended.err
@@ -71,3 +77,61 @@ def test_a_terminal_shows_them_reversed(term: str, marked: str, monkeypatch: pyt
     console = Console(file=file, force_terminal=True, highlight=False)
     audit._show_mask("row 1", [("a ", False), ("c", True), ("at", True)], console)
     assert marked in file.getvalue()
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Path:
+    """Texts with a split column; two test texts are training texts in capitals, one of them under another label."""
+    rows = [f"{word} number {n} of the list,{word},train" for word in ("apple", "plum") for n in range(12)]
+    rows += [f"{word} from {place},{word},test" for word in ("apple", "plum") for place in ("Rome", "Oslo")]
+    rows += ["APPLE number 3 of the list!,apple,test", "PLUM number 5 of the list,apple,test"]
+    file = tmp_path / "fruit.csv"
+    file.write_text("\n".join(["text,label,split", *rows]))
+    return file
+
+
+def test_leaks_are_told_with_the_way_out(cutpoint, leaky: Path, tmp_path: Path) -> None:
+    ended = cutpoint("audit", leaky)
+    assert ended.code == 4 and max(map(len, ended.out.splitlines())) <= 100 + len(str(leaky))
+    assert "ERROR  leaked duplicates" in ended.out and "2 of 6 test examples (33.3 %)" in ended.out
+    assert "row 29 = row 4" in ended.out and f"Next: cutpoint audit {leaky} --fix fixed.csv" in ended.out
+    found = json.loads(cutpoint("audit", leaky, "--json").out)
+    assert found["audit"]["findings"][0]["code"] == "leaked-duplicates"
+    assert found["audit"]["class_weights"] == {"apple": 1.0, "plum": 1.0} and "task" in found
+
+
+def test_fixed_splits_are_clean_and_can_be_trained_on(cutpoint, leaky: Path, tmp_path: Path) -> None:
+    before, fixed = leaky.read_text(), tmp_path / "fixed.csv"
+    ended = cutpoint("audit", leaky, "--fix", fixed)
+    assert ended.code == 0, ended.err
+    assert (
+        "22 train, 6 test" in ended.out
+        and "Left out, 2 copies of what is judged on: row 4, row 18" in ended.out
+    )
+    assert "Labels to decide: row 18 (plum), row 30 (apple)" in ended.out
+    assert f"Next: cutpoint fit {fixed}" in ended.out and leaky.read_text() == before
+    again = cutpoint("audit", fixed)
+    assert again.code == 0 and "22 train, 6 test" in again.out and "leaked" not in again.out
+    refused = cutpoint("audit", leaky, "--fix", fixed)
+    assert refused.code == 2 and "exists already" in refused.err
+
+
+def test_a_fit_stops_at_leaks_unless_they_are_allowed(
+    cutpoint, leaky: Path, encoder: Path, tmp_path: Path
+) -> None:
+    command = (
+        "train",
+        leaky,
+        "--backbone",
+        encoder,
+        "--out",
+        tmp_path / "run",
+        "--cache",
+        tmp_path / "cache",
+    )
+    ended = cutpoint(*command)
+    assert ended.code == 2 and "2 of 6 test examples" in ended.err
+    assert (
+        "--fix" in ended.err and "--allow-leakage" in ended.err and not (tmp_path / "run" / "model").exists()
+    )
+    assert cutpoint(*command, "--allow-leakage").code == 0

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.audit.pairs import NO_PAIRS, Pairs, Rows, families, near_hashes, near_signatures, same_keys
-from cutpoint.data.fingerprints import ImageFingerprints, TextFingerprints, details, pixel_key, shingles_of
+from cutpoint.data.fingerprints import (
+    DETAIL,
+    ImageFingerprints,
+    TextFingerprints,
+    details,
+    pixel_key,
+    shingles_of,
+)
 from cutpoint.types import Dataset
 
 NEAR_PICTURE, SAME_PICTURE = 0.95, 0.995
@@ -130,7 +137,7 @@ def _near_pictures(dataset: Dataset, prints: ImageFingerprints, same: Rows, left
     kept = _correlations(lambda rows: small[rows], left, right) >= _NEAR_THUMBNAIL
     left, right = left[kept], right[kept]
     rows, place = np.unique([left, right], return_inverse=True)
-    large = details([dataset.inputs[row] for row in rows]).reshape(len(rows), -1)
+    large = details([dataset.inputs[row] for row in rows]).reshape(len(rows), DETAIL**2)
     likeness = _correlations(lambda chosen: large[chosen], *place.reshape(2, -1))
     kept = likeness >= NEAR_PICTURE
     return Pairs(left[kept], right[kept], likeness[kept])

@@ -253,13 +253,16 @@ def advise(
     _check_places(backbones, settings.limits)
     dataset = load_dataset(data, targets=targets, seed=seed, **options)
     watcher.on_message(describe(dataset))
+    dataset, found = _audited(dataset, allow_leakage=True, watcher=watcher)  # advice trains nothing on it
     chosen = _with_controls(resolve_regimes(regimes, audience_of(dataset)), dataset, settings.circumstances)
     entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
     dataset = as_tokens(dataset, entries, settings, watcher)
     for entry in entries:
         entry.backbone.module.to(settings.device)
     store = ActivationCache(None if cache is None else Path(cache), cache_limit)
-    return advise_before(dataset, entries, settings, cache=store, versions=_versions(), watcher=watcher)
+    return advise_before(
+        dataset, entries, settings, cache=store, versions=_versions(), watcher=watcher, audit=found
+    )
 
 
 def load(

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.evaluation.diagnosis import (
-    chance_score,
-    diagnose,
-    diagnose_curves,
-    diagnose_scores,
-    negative_transfer,
-)
-from cutpoint.types import EpochRecord, Score, Task
+from cutpoint.evaluation.curves import diagnose_curves
+from cutpoint.evaluation.diagnosis import chance_score, diagnose, diagnose_scores, negative_transfer
+from cutpoint.types import EpochRecord, Finding, Score, Task
 
 BINARY = Task(kind="binary", labels=("no", "yes"))
 
@@ -84,6 +79,47 @@ def test_a_spike_of_validation_loss_that_comes_back_is_a_rate_too_high():
     (finding,) = diagnose_curves([_curve(_falling(15, start=0.8), _JUMPING)])
     assert finding.code == "rate-too-high"
     assert "2.4 in it" in finding.evidence
+
+
+def _started(curve, first, worst):
+    return (curve[0].model_copy(update={"first_loss": first, "worst_loss": worst}), *curve[1:])
+
+
+@pytest.mark.parametrize(
+    ("losses", "first", "worst", "severity"),
+    [
+        ([300.0, 500.0, 400.0], 2.3, 486.0, "warning"),  # never comes back
+        ([3.3, 1.4, 0.9], 1.1, 19.0, "info"),  # comes back below where it began
+        ([2.2, 1.4, 0.9], 2.3, 3.2, None),  # batches differ
+        ([0.3, 0.3, 0.3], 0.1, 0.6, None),  # thrice of next to nothing
+    ],
+)
+def test_a_loss_that_jumps_within_the_first_epoch(losses, first, worst, severity):
+    found = diagnose_curves([_started(_curve(losses, losses), first, worst)])
+    assert [finding.severity for finding in found] == [severity] * (severity is not None)
+    assert all(f"{first:.3g} in the first batch of epoch 1" in finding.evidence for finding in found)
+
+
+def test_what_a_fit_found_in_itself_stands_first_and_once():
+    own = Finding(code="diverged", severity="warning", text="The fit diverged.", evidence="block 3")
+    found = diagnose(
+        [PLANTED["diverged"]] * 3, train=None, validation=None, chance=None, known=[[own], [], [own]]
+    )
+    assert [finding.evidence for finding in found] == ["block 3 (in 2 of 3 fits)"]
+
+
+def test_more_capacity_is_no_remedy_for_a_wrecked_fit():
+    scores = {"train": _score(0.1), "validation": _score(0.1), "chance": 0.1}
+    wrecked = _started(_curve([300.0, 500.0, 400.0], [300.0, 500.0, 400.0]), 2.3, 486.0)
+    assert [finding.code for finding in diagnose([wrecked], **scores)] == ["rate-too-high"]
+    assert [finding.code for finding in diagnose([], **scores)] == ["underfitting"]
+
+
+def test_a_validation_loss_that_rose_and_stays_up_has_only_risen():
+    risen = np.r_[np.linspace(4.3, 9.6, 9), np.full(11, 9.6) - 0.01 * np.arange(11)]
+    assert [f.code for f in diagnose_curves([_curve(_falling(20, 4.2, 0.0), risen)])] == [
+        "validation-only-rises"
+    ]
 
 
 def test_phases_are_told_apart():

@@ -101,9 +101,7 @@ def texts(shared: Path, cache: Path, per_class: int = 12, **options: Any) -> Gro
 
 
 def stories(shared: Path, cache: Path, rows: int = 60) -> Ground:
-    paragraphs = (shared / "data/text/corpora").rglob("*")
-    source = next(path for path in sorted(paragraphs) if "shakespeare" in path.name.lower())
-    content = source.read_text(encoding="utf-8") if source.is_file() else ""
+    content = (shared / "data/text/corpora/tinyshakespeare_train.txt").read_text(encoding="utf-8")
     lines = [part.replace("\n", " ") for part in content.split("\n\n") if 40 < len(part) < 300][:rows]
     dataset = load_dataset(lines, task="language")
     return Ground(dataset, load_backbone(str(shared / "weights/stories260k"), readout="language"), cache)
@@ -116,8 +114,9 @@ def findings_of(fit: Fit) -> list[Finding]:
         score(data.task, data.targets[rows], fit.predict(rows)) for rows in (data.train, data.validation)
     ]
     chance = chance_score(data.task, data.targets[data.validation])
-    found = diagnose([fit.records], train=sides[0], validation=sides[1], chance=chance)
-    return [*fit_findings(fit), *found]
+    return diagnose(
+        [fit.records], train=sides[0], validation=sides[1], chance=chance, known=[fit_findings(fit)]
+    )
 
 
 def regime(*phases: Phase, **facts: Any) -> Regime:
@@ -180,7 +179,7 @@ def negative(ground: Ground) -> list[Finding]:
     return [] if found is None else [found]
 
 
-def tinted(shared: Path, cache: Path, *, confounded: bool, rows: int = 40) -> list[Finding]:
+def tinted(shared: Path, cache: Path, *, confounded: bool, rows: int = 100) -> list[Finding]:
     """Is a picture tinted? Where in training shoes are and dresses are not, a model may answer by shoe and dress.
 
     In the test split tint and thing have nothing to do with one another.

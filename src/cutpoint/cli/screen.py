@@ -56,15 +56,15 @@ def warnings_as_talk() -> Iterator[None]:
         elsewhere = warnings.showwarning
         told: list[Any] = []
 
-        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
             if not issubclass(category, InputWarning):
-                elsewhere(message, category, *rest)
+                elsewhere(message, category, *rest, **more)
             elif not told:
                 told.append(message)
                 talk().print("[bold yellow]warning:[/] ", end="")
                 talk().print(str(message), markup=False, highlight=False, soft_wrap=True)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
 
 

@@ -71,12 +71,13 @@ def errors_follow_source(
     wrong = (predicted != truth) & (confidence >= CONFIDENT) & (usual[source] >= 0)
     if wrong.sum() < max(LEAST_ERRORS, LEAST_OF_ALL * len(truth)):
         return None
-    foretold, of_errors, answers, true = usual[source[wrong]], source[wrong], predicted[wrong], truth[wrong]
-    share = float(np.mean(foretold == answers))
-    p = _chance(foretold, answers, true, share, seed)
+    foretold = usual[source]
+    share = float(np.mean(foretold[wrong] == predicted[wrong]))
+    p = _chance(foretold, predicted, wrong, truth, share, seed)
     if share < FOLLOWS or p > _CHANCE:
         return None
-    seen, counts = np.unique(of_errors[foretold == answers], return_counts=True)
+    of_errors = source[wrong & (foretold == predicted)]
+    seen, counts = np.unique(of_errors, return_counts=True)
     commonest = [_name(int(seen[i]), names) for i in np.argsort(-counts, kind="stable")[:3]]
     return Finding(
         code="errors-follow-source",
@@ -90,16 +91,17 @@ def errors_follow_source(
     )
 
 
-def _chance(foretold: Array, answers: Array, true: Array, share: float, seed: int) -> float:
-    """How often the source classes of other errors of the same true class foretell as much."""
+def _chance(foretold: Array, predicted: Array, wrong: Array, truth: Array, share: float, seed: int) -> float:
+    """How often the source classes of other examples of the same true class, right ones too, foretell as much."""
     random = np.random.default_rng(seed)
-    groups = [np.flatnonzero(true == each) for each in np.unique(true)]
+    known = foretold >= 0
+    groups = [np.flatnonzero(known & (truth == each)) for each in np.unique(truth[wrong])]
     hits = 0
     for _ in range(_PERMUTATIONS):
         shuffled = foretold.copy()
         for group in groups:
             shuffled[group] = random.permutation(foretold[group])
-        hits += float(np.mean(shuffled == answers)) >= share
+        hits += float(np.mean(shuffled[wrong] == predicted[wrong])) >= share
     return (hits + 1) / (_PERMUTATIONS + 1)
 
 

@@ -227,7 +227,7 @@ def advice() -> Advice:
 
 
 def screening() -> tuple[Screened, ...]:
-    """Two rungs: three trials start, one is dropped at the first, one at the second."""
+    """Three looks on two rungs: three trials start, one is dropped at the first look, one at the second."""
 
     def run(
         trial: str, rung: int, share: float, value: float, expected: float, kept: bool, reason: str
@@ -250,6 +250,7 @@ def screening() -> tuple[Screened, ...]:
         run("full", 0, 0.1, 0.76, 0.855, True, "among the best half"),
         run("lora", 0, 0.1, 0.61, 0.781, False, "at most 80.1 % expected, and the leader has 85.3 %"),
         run("partial@17", 1, 0.33, 0.83, 0.851, True, "best of the rung"),
+        run("partial@17", 1, 0.66, 0.84, 0.852, True, ""),
         run("full", 1, 0.33, 0.82, 0.846, False, "second of the rung, and there is time for one"),
     )
 

@@ -1,4 +1,4 @@
-"""The short runs of successive halving as a ladder: one row a trial, one column a rung."""
+"""The short runs and early looks of the race as a ladder: one row a trial, one column a look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cutpoint.types import Result, Screened
 
 @dataclass(frozen=True)
 class LadderRow:
-    """A trial's way up; a cell is None where it no longer ran."""
+    """A trial's way up; a cell is None where it was not looked at, or no longer ran."""
 
     label: str
     cells: tuple[Screened | None, ...]
@@ -19,9 +19,9 @@ class LadderRow:
 
 @dataclass(frozen=True)
 class Ladder:
-    """What the template shows; `shares` are those of the full training, a column each."""
+    """What the template shows; a column each: rung, and share of the full training in per cent."""
 
-    shares: tuple[float, ...]
+    looks: tuple[tuple[int, int], ...]
     rows: tuple[LadderRow, ...]
     summary: str
 
@@ -30,22 +30,28 @@ def ladder_of(result: Result) -> Ladder | None:
     """The ladder; None where no trial was screened."""
     if not result.screening:
         return None
-    rungs = {run.rung: run.share for run in result.screening}
     labels = facts.labels_of(result)
-    runs: dict[str, dict[int, Screened]] = {}
+    runs: dict[str, dict[tuple[int, int], Screened]] = {}
     for run in result.screening:
-        runs.setdefault(run.trial, {})[run.rung] = run
+        runs.setdefault(run.trial, {})[_look(run)] = run
+    looks = tuple(sorted({look for by_look in runs.values() for look in by_look}))
     rows = [
         LadderRow(
             label=labels.get(trial, trial),
-            cells=tuple(by_rung.get(rung) for rung in sorted(rungs)),
-            last=by_rung[max(by_rung)],
+            cells=tuple(by_look.get(look) for look in looks),
+            last=by_look[max(by_look)],
         )
-        for trial, by_rung in runs.items()
+        for trial, by_look in runs.items()
     ]
     sign = format.direction(result.task.metric)
-    rows.sort(key=lambda row: (not row.last.kept, -row.last.rung, -_goodness(row.last, sign)))
-    return Ladder(tuple(rungs[rung] for rung in sorted(rungs)), tuple(rows), _summary(result, rows))
+    rows.sort(
+        key=lambda row: (not row.last.kept, *(-step for step in _look(row.last)), -_goodness(row.last, sign))
+    )
+    return Ladder(looks, tuple(rows), _summary(result, rows))
+
+
+def _look(run: Screened) -> tuple[int, int]:
+    return run.rung, round(100 * run.share)
 
 
 def _goodness(run: Screened, sign: int) -> float:
@@ -56,7 +62,13 @@ def _goodness(run: Screened, sign: int) -> float:
 def _summary(result: Result, rows: list[LadderRow]) -> str:
     kept = sum(row.last.kept for row in rows)
     seconds = sum(run.seconds for run in result.screening)
+    spent = f", the short runs in {format.seconds(seconds)}" if seconds else ""
     return (
-        f"{format.plural(len(result.screening), 'short run')} of {format.plural(len(rows), 'trial')} took "
-        f"{format.seconds(seconds)}; {kept} went on to the full training."
+        f"{format.plural(len(rows), 'trial')} {_were(len(rows))} looked at "
+        f"{format.plural(len(result.screening), 'time')} before training to the end{spent}; {kept} {_were(kept)} "
+        "let finish."
     )
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"

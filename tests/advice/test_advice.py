@@ -26,8 +26,25 @@ from cutpoint.types import Advice, Audit, Circumstances, Finding, LabelsCurve, L
         (0.8, "very distant"),
     ],
 )
-def test_distance_bands(distance: float | None, band: str | None) -> None:
-    assert distance_band(distance) == band
+def test_distance_bands(situation: Any, distance: float | None, band: str | None) -> None:
+    assert distance_band(situation(distance=distance).axes) == band
+
+
+@pytest.mark.parametrize(
+    ("distance", "shift", "band"),
+    [
+        (0.4, 0.5, "distant"),
+        (0.4, 0.49, "related"),
+        (0.2, 0.9, "close"),
+        (0.6, 0.1, "distant"),
+        (0.9, 0.9, "very distant"),
+    ],
+)
+def test_the_sources_statistics_move_what_is_related(
+    situation: Any, distance: float, shift: float, band: str
+) -> None:
+    axes = situation(distance=distance, to_source={"batchnorm-frechet": shift}).axes
+    assert distance_band(axes) == band
 
 
 @pytest.mark.parametrize(
@@ -138,7 +155,8 @@ def test_hard_and_distant_are_told_apart_by_the_sources_statistics(situation: An
 
     assert "hard rather than distant" in measured(0.6, 0.2)
     assert "yet its features serve" in measured(0.1, 0.7)
-    assert "source" not in measured(0.6, 0.7) and "source" not in measured(0.1, 0.2)
+    assert "lack is the domain" in measured(0.4, 0.7) and "distant" in measured(0.4, 0.7)
+    assert "source" not in measured(0.1, 0.2)
 
 
 def test_rows_of_numbers_are_told_that_nothing_transfers(situation: Any) -> None:

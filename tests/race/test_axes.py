@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from cutpoint.advice.bands import distance_band
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.backbones.digest import weights_digest
@@ -162,5 +163,5 @@ def test_real_domains_come_in_a_sensible_order(shared: Path, tmp_path: Path) -> 
         found[name] = measure(bank_of(dataset, backbone, tmp_path))
     shift = {name: axes.to_source["batchnorm-frechet"] for name, axes in found.items()}
     assert shift["clothing10"] < shift["deeppcb6"] < shift["bccd3"]
-    distance = {name: axes.distance or 0.0 for name, axes in found.items()}
-    assert distance["bccd3"] < 0.2 < 0.35 < min(distance["clothing10"], distance["deeppcb6"])
+    bands = {name: distance_band(axes) for name, axes in found.items()}
+    assert bands["deeppcb6"] == "distant" and bands["bccd3"] == "close"

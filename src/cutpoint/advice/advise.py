@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutpoint.advice.bands import data_band, distance_band
+from cutpoint.advice.bands import data_band, distance_band, looks_unlike
 from cutpoint.advice.checklist import checklist
 from cutpoint.advice.kinds import transfer_kind
 from cutpoint.advice.rules import agreement, evaluate_rules
@@ -10,10 +10,6 @@ from cutpoint.advice.situation import Situation
 from cutpoint.advice.tree import walk
 from cutpoint.advice.upkeep import upkeep
 from cutpoint.types import Advice, Axes, Finding
-
-_FAR_FROM_SOURCE = 0.5
-"""Standard deviations of the source, from which BatchNorm's statistics call another domain. Measured on MobileNetV2 of
-ImageNet: photos of clothes .22–.27, circuit boards .54–.56, blood cells and spectrograms .66–.69."""
 
 
 def advise(situation: Situation) -> Advice:
@@ -48,13 +44,13 @@ def _measured(axes: Axes) -> str:
     beside = [f"{words} {value:.3f}" for words, value in _beside(axes)]
     sentence = f"A frozen probe on a few hundred examples scores {axes.probe:.3f}"
     sentence += f" ({', '.join(beside)})" if beside else ""
-    band = distance_band(axes.distance)
+    band = distance_band(axes)
     if axes.distance is None or band is None:
         return f"{sentence}."
     sentence += f": distance {axes.distance:.2f}, {band}."
     if axes.best_depth is not None and axes.best_depth < 1:
         sentence += f" Features are best after {100 * axes.best_depth:.0f} % of the stack."
-    return sentence + _second_opinion(axes)
+    return sentence + _second_opinion(axes, band)
 
 
 def _beside(axes: Axes) -> list[tuple[str, float]]:
@@ -62,24 +58,18 @@ def _beside(axes: Axes) -> list[tuple[str, float]]:
     return [(words, value) for words, value in found if value is not None]
 
 
-def _second_opinion(axes: Axes) -> str:
-    """Where the statistics of the source say something else than the probe, which sees difficulty and domain as one."""
-    shift = axes.to_source.get("batchnorm-frechet")
-    if shift is None or axes.distance is None:
+def _second_opinion(axes: Axes, band: str) -> str:
+    """What the statistics of the source say beside the probe, which sees difficulty and domain as one."""
+    is_unlike = looks_unlike(axes)
+    if is_unlike is None:
         return ""
-    looks_far, falls_short = (
-        shift >= _FAR_FROM_SOURCE,
-        distance_band(axes.distance) in ("distant", "very distant"),
-    )
-    if looks_far and not falls_short:
-        return (
-            f" The inputs look unlike the source's ({shift:.2f} of its deviations), yet its features serve."
-        )
-    if falls_short and not looks_far:
-        return (
-            f" The inputs look like the source's ({shift:.2f} of its deviations): "
-            "the task may be hard rather than distant."
-        )
+    shift = f"({axes.to_source['batchnorm-frechet']:.2f} of its deviations in BatchNorm's statistics)"
+    if is_unlike and band == "close":
+        return f" The inputs look unlike the source's {shift}, yet its features serve."
+    if is_unlike:
+        return f" The inputs look unlike the source's {shift}: what the features lack is the domain."
+    if band in ("distant", "very distant"):
+        return f" The inputs look like the source's {shift}: the task may be hard rather than distant."
     return ""
 
 

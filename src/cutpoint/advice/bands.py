@@ -11,11 +11,15 @@ DistanceBand = Literal["close", "related", "distant", "very distant"]
 CLOSE_BELOW, RELATED_BELOW, DISTANT_BELOW = 0.3, 0.5, 0.8
 """Cut-offs of `Axes.distance`, our choice, since the field's own words carry no numbers.
 
-Measured on 300 rows or more: MobileNetV2 of ImageNet (pictures of 128 pixels) is .39–.49 from photos of clothes,
-.52–.53 from defects on circuit boards, .53–.55 from spectrograms of digits, and .04–.08 from blood cells, whose three
+Measured by the probe on 300 rows or more: MobileNetV2 of ImageNet (pictures of 128 pixels) is .39–.49 from photos of
+clothes, .52–.53 from defects on circuit boards, .53–.55 from spectrograms of digits, and .04–.08 from blood cells, whose three
 kinds its frozen features tell apart; a network of digits is .38 from those spectrograms, .63 from the clothes, .62 from
 the cells and .86 from the boards. MiniLM is .16–.26 from intents, .66 from medical abstracts, .89–.92 from the roles of
 sentences in papers."""
+
+UNLIKE_FROM = 0.5
+"""Standard deviations of the source, from which BatchNorm's statistics call another domain. Measured on MobileNetV2 of
+ImageNet: photos of clothes .22–.32, circuit boards .54–.58, blood cells and spectrograms .66–.69."""
 
 SMALL_BELOW = 5000
 """Rows: the only figure that the field's rules of size × similarity give for "small"."""
@@ -31,15 +35,26 @@ _BANDS = (
 )
 
 
-def distance_band(distance: float | None) -> DistanceBand | None:
-    """The word for a distance; None where it was not measured."""
+def distance_band(axes: Axes) -> DistanceBand | None:
+    """The word for the distance; None where it was not measured.
+
+    A probe sees difficulty and domain as one. Where it leaves the data "related" and the statistics of the source say
+    that the inputs are unlike it, they count as distant: what the features lack is then the domain.
+    """
+    distance = axes.distance
     if distance is None:
         return None
     if distance < CLOSE_BELOW:
         return "close"
-    if distance < RELATED_BELOW:
+    if distance < RELATED_BELOW and not looks_unlike(axes):
         return "related"
     return "distant" if distance < DISTANT_BELOW else "very distant"
+
+
+def looks_unlike(axes: Axes) -> bool | None:
+    """Whether the inputs look unlike those of the source; None where its statistics are not at hand."""
+    shift = axes.to_source.get("batchnorm-frechet")
+    return None if shift is None else shift >= UNLIKE_FROM
 
 
 def data_band(axes: Axes) -> str:

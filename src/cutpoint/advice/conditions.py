@@ -44,7 +44,7 @@ _CHECKS: dict[str, Callable[[Any, Situation], bool]] = {
     "rows_below": lambda limit, now: now.axes.rows < limit,
     "rows_from": lambda limit, now: now.axes.rows >= limit,
     "per_class_below": lambda limit, now: now.axes.per_class is not None and now.axes.per_class < limit,
-    "distance": lambda bands, now: distance_band(now.axes.distance) in bands,
+    "distance": lambda bands, now: distance_band(now.axes) in bands,
     "modality": lambda names, now: now.axes.modality in names,
     "language_model": lambda wanted, now: (now.axes.kind == "language") is wanted,
     "parameters_from": lambda limit, now: now.axes.parameters >= limit,

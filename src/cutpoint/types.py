@@ -119,6 +119,7 @@ class Dataset:
         test_origin: "given" by the user, or "held out" by us.
         validation_origin: The same of "val", where there is one.
         columns: Of a raw table: how its columns became the rows of numbers.
+        given_targets: `targets` before the user's corrections; None where nothing was corrected.
     """
 
     source: str
@@ -135,6 +136,7 @@ class Dataset:
     validation_origin: Literal["given", "held out"] = "given"
     notes: tuple[str, ...] = field(default=())
     columns: tuple[TableColumn, ...] = ()
+    given_targets: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)

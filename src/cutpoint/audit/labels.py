@@ -138,8 +138,8 @@ def label_findings(
         Finding(
             code=CODE,
             severity="warning",
-            text=f"About {rate.value:.0%} of the labels look wrong ({rate.low:.1%} to {rate.high:.1%}); "
-            f"{len(issues)} examples are candidates.",
+            text=f"About {rate.value:.0%} of the labels look wrong, or their classes overlap "
+            f"({rate.low:.1%} to {rate.high:.1%}); {len(issues)} examples are candidates.",
             evidence=f"Among the {rate.n} examples where a probe that did not see them is surest, so many labels "
             "contradict it. A candidate is a reason to look, no verdict.",
             remedy="Write a review list (cutpoint audit DATA --backbone NAME --review labels.csv), fill in its column "

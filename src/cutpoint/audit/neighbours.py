@@ -94,8 +94,8 @@ def neighbour_findings(
         dtype=bool,
     )
     return (
-        *_finding(dataset, split_of, _chosen(found, across), is_across=True),
-        *_finding(dataset, split_of, _chosen(found, ~across), is_across=False),
+        *_finding(dataset, split_of, found.taken(across), is_across=True),
+        *_finding(dataset, split_of, found.taken(~across), is_across=False),
     )
 
 
@@ -124,10 +124,6 @@ def _finding(
             ),
         ),
     )
-
-
-def _chosen(pairs: Pairs, kept: NDArray[np.bool_]) -> Pairs:
-    return Pairs(pairs.left[kept], pairs.right[kept], pairs.likeness[kept])
 
 
 def _both(

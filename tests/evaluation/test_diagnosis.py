@@ -92,6 +92,8 @@ def _started(curve, first, worst):
         ([3.3, 1.4, 0.9], 1.1, 19.0, "info"),  # comes back below where it began
         ([2.2, 1.4, 0.9], 2.3, 3.2, None),  # batches differ
         ([0.3, 0.3, 0.3], 0.1, 0.6, None),  # thrice of next to nothing
+        ([8.2, 9.7, 9.0], 4.4, 12.0, "warning"),  # a language model's loss starts high
+        ([130.0, 90.0, 80.0], 120.0, 148.0, None),  # so does a wrong head's, and its batches differ more
     ],
 )
 def test_a_loss_that_jumps_within_the_first_epoch(losses, first, worst, severity):

@@ -107,7 +107,8 @@ def _jump_at_start(curve: Curve, start: int, validation: Array | None) -> Findin
     first, worst = record.first_loss, record.worst_loss
     if first is None or worst is None:
         return None
-    if worst - first < min(max((START_RATIO - 1) * first, START_LEAST), START_MOST):
+    least = min(max((START_RATIO - 1) * first, START_LEAST), START_MOST)
+    if worst < max(first + least, SPIKE_RATIO * first):
         return None
     text = "The loss jumps at the start: the rate is too high, or blocks train under a head that knows nothing yet."
     evidence = (

@@ -20,6 +20,7 @@ from cutpoint.backbones.table import BUILTIN_NAMES
 from cutpoint.backbones.tfidf import tfidf_backbone
 from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
+from cutpoint.data.corrected import apply_corrections
 from cutpoint.errors import ArtifactError, BackboneError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
@@ -64,6 +65,7 @@ def fit(
     reference: str | Path | None = None,
     pack: bool = True,
     group: str | None = None,
+    labels: str | Path | None = None,
     test_fraction: float = 0.2,
     per_class: int | None = None,
     max_unreadable: float = 0.05,
@@ -101,6 +103,8 @@ def fit(
             language model, pairs of sentences with a value, or any labelled set, which is probed.
         pack: Whether training documents of a language model share rows of tokens.
         group: A column, or a regular expression on names: no group stands on two sides of a split.
+        labels: A review list of doubtful labels, filled in (see `cutpoint.data.corrected`): they are corrected in all
+            splits, and what that gained is measured.
         test_fraction: Share held out for the test where the data have no test split.
         per_class: Training examples kept of each class.
         max_unreadable: Share of unreadable files above which the run stops.
@@ -143,6 +147,9 @@ def fit(
         on_progress=lambda done, total: watcher.on_work("checking the data", done, total),
     )
     watcher.on_message(describe(dataset))
+    if labels is not None:
+        dataset = apply_corrections(dataset, Path(labels))
+        watcher.on_message(f"{dataset.notes[-1][0].upper()}{dataset.notes[-1][1:]}.")
     dataset, _ = _audited(dataset, allow_leakage=allow_leakage, watcher=watcher)
     settings = Settings(
         budget_seconds=budget_seconds,

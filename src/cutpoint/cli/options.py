@@ -84,6 +84,15 @@ Group = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Corrected labels: a review list of `cutpoint audit --review`, filled in; the gain is measured.",
+        show_default="the labels as given",
+        rich_help_panel=_DATA,
+    ),
+]
 TestFraction = Annotated[
     float,
     typer.Option(help="Share held out for the test where there is no test split.", rich_help_panel=_DATA),

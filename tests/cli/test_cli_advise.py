@@ -174,4 +174,4 @@ def test_real_data_take_seconds(name: str, shared: Path, tmp_path: Path) -> None
     assert time.process_time() - started < 60  # of the processor, which other work does not stretch: 15 to 25
     assert advice.axes.distance is not None
     assert (advice.axes.distance < 0.3) is (name == "snips_intents")
-    assert sum(outcome.fired is not None for outcome in advice.rules) >= 4
+    assert sum(outcome.fired is not None for outcome in advice.rules) >= 3

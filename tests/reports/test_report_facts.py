@@ -35,6 +35,16 @@ def test_what_is_trained_is_said_in_words() -> None:
     )
     result = sample_result.language()
     assert trained_in_words(result, result.trial("unchanged")) == "as pretrained, nothing trained"
+    assert trained_in_words(result, result.trial("full")) == "every block trained"
+    statistics = Trial(
+        id="s",
+        regime="linear-probe",
+        backbone="builtin:statistics",
+        cut=0,
+        cut_name="head only",
+        status="finished",
+    )
+    assert trained_in_words(result, statistics) == "no pretrained network"
 
 
 def test_a_gain_in_perplexity_is_the_share_by_which_it_fell() -> None:

@@ -19,6 +19,8 @@ STATUS_WORDS = {
     "failed": "failed",
     "interrupted": "interrupted",
 }
+_NO_BLOCKS = "head only"
+"""Name of the cut behind the last block: at 0 there is none, as with statistics of an image."""
 DISTANCE_NAMES = {"batchnorm-frechet": "shift of BatchNorm's statistics"}
 """Key of `Axes.to_source` → words, where the key is not already that."""
 _SIZES = {
@@ -129,7 +131,7 @@ def adapter_of(trial: Trial) -> dict[str, Any] | None:
 def trained_in_words(result: Result, trial: Trial) -> str:
     """Which part of the network the trial trains, for readers who never saw one."""
     blocks = block_count(result, trial)
-    if trial.cut is None:
+    if trial.cut is None or (trial.cut == 0 and trial.cut_name == _NO_BLOCKS):
         return "no pretrained network"
     if trial.status == "finished" and trial.cost.trainable_parameters == 0:
         return "as pretrained, nothing trained"

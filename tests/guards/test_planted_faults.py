@@ -177,6 +177,21 @@ def test_a_loaded_model_still_knows_what_it_saw(probe: Model, clothes: Ground, t
     assert codes(plants.unlike(loaded, black)) == {"unlike-training"}
 
 
+def test_the_command_line_says_it_once(
+    probe: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    from cutpoint.cli.main import main
+
+    folder = save_model(probe, tmp_path / "model")
+    Image.new("RGB", (60, 60)).save(tmp_path / "black.png")
+    assert main(["predict", str(folder), str(tmp_path / "black.png")]) == 0
+    heard = capsys.readouterr()
+    assert heard.err.count("warning:") == 1 and "brightness 0" in heard.err
+    assert "warning" not in heard.out
+
+
 EDITS: list[dict[str, Any]] = [
     {"mean": [0.485, 0.456, 0.406]},
     {"std": [1.0, 1.0, 1.0]},

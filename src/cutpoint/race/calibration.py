@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cutpoint.adapters.quantise import quantisable_weights
@@ -18,16 +17,19 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
-from cutpoint.heads.modules import LinearHead, MLPHead, NoHead
+from cutpoint.heads.modules import LinearHead, NoHead
 from cutpoint.model import Network
 from cutpoint.race.memory import measure_activations, predict_memory
+from cutpoint.regimes import resolve_regimes
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
+from cutpoint.regimes.recipe import resolve_recipe
 from cutpoint.runtime import available_memory, is_mixed_precision, mixed_precision, wait_for
+from cutpoint.training.fit import Fit, FitData
 from cutpoint.types import IGNORED, Record, Task
 
 _BATCH = 16
 _HEAD_ROWS = 500
-_HEAD_BATCH = 64
+_HEAD_EPOCHS = 3
 _BACKWARD = 3
 """A training step costs so many forward passes (Kaplan et al. 2020); where one of the whole network does not fit, it is
 not timed."""
@@ -43,7 +45,7 @@ class Calibration(Record):
     exact_seconds: float
     """The exact head with its cross-validation, for each training row."""
     head_seconds: float
-    """One example through a training step of a small MLP head."""
+    """One example through an epoch of a small MLP head, judging included."""
     flops: int
     """Forward operations for one example, backbone only."""
     flops_below: tuple[float, ...]
@@ -101,7 +103,7 @@ def calibrate(
         forward_seconds=share * forward / len(inputs),
         step_seconds=share * step / len(inputs),
         exact_seconds=0.0 if task.kind == "language" else _exact_seconds(bank, targets, task),
-        head_seconds=0.0 if task.kind == "language" else _head_seconds(backbone.width, task),
+        head_seconds=0.0 if task.kind == "language" else _head_seconds(bank, targets, task),
         flops=total,
         flops_below=below,
         trainable=_trainable(network, backbone),
@@ -173,17 +175,18 @@ def _exact_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) 
     return (time.perf_counter() - started) / min(len(targets), _HEAD_ROWS)
 
 
-def _head_seconds(width: int, task: Task) -> float:
-    head = MLPHead(width, task.outputs, (256,))
-    features = torch.randn(_HEAD_BATCH, width, generator=torch.Generator().manual_seed(0))
-    optimizer = torch.optim.AdamW(head.parameters(), lr=0.0, fused=True)
-
-    def step() -> None:
-        loss = F.mse_loss(head(features), torch.zeros(_HEAD_BATCH, task.outputs))
-        torch.autograd.backward(loss)
-        optimizer.step()
-
-    return _seconds(step, torch.device("cpu")) / _HEAD_BATCH
+def _head_seconds(bank: FeatureBank, targets: NDArray[np.generic], task: Task) -> float:
+    """By a short real fit: reading rows and judging epochs cost a small head more than its arithmetic."""
+    (regime,) = resolve_regimes("mlp-head")
+    rows = np.random.default_rng(0).permutation(len(targets))[:_HEAD_ROWS]
+    recipe = resolve_recipe(regime, bank.backbone, cut=None, rows=len(rows), task=task)
+    data = FitData(
+        bank=bank, targets=targets, task=task, train=rows, validation=rows[: max(len(rows) // 4, 1)]
+    )
+    fit = Fit(recipe.with_epochs([_HEAD_EPOCHS]), data, seed=0)
+    for _ in fit:
+        pass
+    return sum(record.seconds for record in fit.records) / (_HEAD_EPOCHS * len(rows))
 
 
 def _flops(module: nn.Module, backbone: Backbone, inputs: Tensor) -> tuple[int, tuple[float, ...]]:

@@ -30,6 +30,7 @@ from cutpoint.race.plan import Entry, Plan
 from cutpoint.race.race import Race
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
+from cutpoint.race.second_audit import audit_with_backbone
 from cutpoint.race.settings import Settings, parse_budget, parse_target
 from cutpoint.race.texts import as_tokens
 from cutpoint.race.watcher import Watcher
@@ -361,26 +362,50 @@ def audit(
     data: Any,
     targets: Any = None,
     *,
+    backbone: str | Backbone | None = None,
+    image_size: int | None = None,
+    max_length: int | None = None,
+    cache: str | Path | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Audit:
     """What is odd in the data, told from their content in seconds: copies, leaks, clashing labels, shortcuts.
 
+    With a backbone also from its features: doubtful labels, near duplicates, shift between splits.
+
     Args:
         data: As in `fit`.
         targets: As in `fit`.
+        backbone: Name, folder or `Backbone`; None: only content is looked at.
+        image_size: As in `fit`.
+        max_length: As in `fit`.
+        cache: As in `fit`.
         on_progress: Called with (done, total) while inputs are read again for the audit.
         **options: `input_column`, `target_column`, `task`, `metric`, `group`, `test_fraction`, `per_class`,
             `seed` as in `fit`; all unreadable inputs are set aside unless `max_unreadable` says otherwise.
 
     Returns:
-        Checks that ran, findings (gravest first), class weights. `Audit.leaks` is what would stop `fit`.
+        Checks that ran, findings (gravest first), class weights, doubtful labels. `Audit.leaks` is what would stop
+        `fit`.
 
     Raises:
         DataError: The data cannot be read.
     """
     dataset = load_dataset(data, targets=targets, **{"max_unreadable": 1.0, **options})
-    return examine_content(dataset, on_progress).audit
+    examined = examine_content(dataset, on_progress)
+    if backbone is None:
+        return examined.audit
+    loaded = load_backbone(
+        backbone,
+        modality=dataset.modality,
+        readout=readout_for(dataset.task),
+        image_size=image_size,
+        max_length=max_length,
+    )
+    place = ActivationCache(None if cache is None else Path(cache))
+    return audit_with_backbone(
+        examined.dataset, loaded, place, seed=options.get("seed", 0), audit=examined.audit
+    )
 
 
 def fix_splits(data: Any, out: str | Path, **options: Any) -> Repair:

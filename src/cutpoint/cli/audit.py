@@ -20,8 +20,9 @@ from cutpoint.errors import DataError
 
 if TYPE_CHECKING:
     from cutpoint.audit import Repair
+    from cutpoint.backbones.backbone import Backbone
     from cutpoint.backbones.from_transformers.tokenizer import TextInputs
-    from cutpoint.types import Dataset
+    from cutpoint.types import Audit, Dataset
 
 LEAKS = 4
 """Exit code where copies of training examples are judged on."""
@@ -46,7 +47,8 @@ def audit(
             "--backbone",
             "-b",
             metavar="NAME|FOLDER",
-            help="Text model whose tokenizer counts and cuts the texts.",
+            help="Pretrained network in whose features doubtful labels, near duplicates and shift are looked for; a "
+            "text model's tokenizer also counts and cuts the texts.",
             show_default="none",
         ),
     ] = None,
@@ -64,6 +66,16 @@ def audit(
             show_default="none",
         ),
     ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.csv",
+            help="Write the doubtful labels as a list to fill in, for `cutpoint fit --labels`; needs --backbone.",
+            show_default="none",
+        ),
+    ] = None,
+    image_size: options.ImageSize = None,
+    cache: options.Cache = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what is understood of the data and what is odd in them: copies, leaks, clashing labels, shortcuts.
@@ -76,6 +88,7 @@ def audit(
     from cutpoint.cli.counter import counter
     from cutpoint.cli.found import show_audit
     from cutpoint.data import load_dataset, summarise
+    from cutpoint.data.corrected import write_review
 
     dataset = load_dataset(
         data,
@@ -88,7 +101,12 @@ def audit(
     with counter("auditing the data") as count:
         examined = examine_content(dataset, count)
     dataset, found = examined.dataset, examined.audit
-    tokens = _tokens_of(dataset, backbone, max_length, show_mask=show_mask)
+    loaded = _loaded(dataset, backbone, max_length, image_size, show_mask=show_mask, review=review)
+    tokens = _tokens_of(loaded)
+    if loaded is not None:
+        found = _second_pass(dataset, loaded, cache, found)
+    if review is not None:
+        write_review(found.label_issues, review)
     facts: dict[str, Any] = {
         "understood": api.describe(replace(dataset, quarantined=())),
         "task": dataset.task.model_dump(mode="json"),
@@ -111,6 +129,8 @@ def audit(
         for name, mask in zip(dataset.names, masks, strict=False):
             _show_mask(name, mask, results())
         show_audit(found, results())
+        if review is not None:
+            _show_review(data, review, len(found.label_issues), results())
         _show_next(data, repair, results(), leaks=bool(found.leaks))
     if found.leaks and repair is None:
         raise typer.Exit(LEAKS)
@@ -138,10 +158,26 @@ def _show_next(data: str, repair: Repair | None, console: Console, *, leaks: boo
     console.print(f"Next: {repair.command}", markup=False, soft_wrap=True)
 
 
-def _tokens_of(
-    dataset: Dataset, backbone: str | None, max_length: int | None, *, show_mask: bool
-) -> TextInputs | None:
-    """The tokenizer that was named, as a backbone for this task uses it."""
+def _show_review(data: str, review: Path, count: int, console: Console) -> None:
+    console.print()
+    console.print(
+        f"Wrote {review}: {count:,} doubtful labels, least likely first. Fill in “corrected” where a label is wrong, "
+        f"then: cutpoint fit {shlex.quote(data)} --labels {shlex.quote(str(review))}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _loaded(
+    dataset: Dataset,
+    backbone: str | None,
+    max_length: int | None,
+    image_size: int | None,
+    *,
+    show_mask: bool,
+    review: Path | None,
+) -> Backbone | None:
+    """The backbone that was named, as its task uses it."""
     if show_mask and dataset.task.kind != "language":
         raise DataError(
             f"--show-mask is for language modelling, and the task is {dataset.task.kind}.",
@@ -152,14 +188,32 @@ def _tokens_of(
             raise DataError("--max-length needs a tokenizer.", "Name a text model with --backbone.")
         if show_mask:
             raise DataError("--show-mask needs a tokenizer.", "Name a language model with --backbone.")
+        if review is not None or image_size is not None:
+            raise DataError("--review and --image-size need features.", "Name a network with --backbone.")
         return None
     from cutpoint import api
-    from cutpoint.backbones.from_transformers.tokenizer import TextInputs
     from cutpoint.backbones.load import load_backbone
 
     readout = api.readout_for(dataset.task)
-    found = load_backbone(backbone, modality=dataset.modality, readout=readout, max_length=max_length)
-    return found.inputs if isinstance(found.inputs, TextInputs) else None
+    return load_backbone(
+        backbone, modality=dataset.modality, readout=readout, max_length=max_length, image_size=image_size
+    )
+
+
+def _tokens_of(backbone: Backbone | None) -> TextInputs | None:
+    from cutpoint.backbones.from_transformers.tokenizer import TextInputs
+
+    return backbone.inputs if backbone is not None and isinstance(backbone.inputs, TextInputs) else None
+
+
+def _second_pass(dataset: Dataset, backbone: Backbone, cache: Path | None, found: Audit) -> Audit:
+    """What the backbone's features tell, beside what was found without them."""
+    from cutpoint.cli.watch import race_watcher
+    from cutpoint.features.store import ActivationCache
+    from cutpoint.race.second_audit import audit_with_backbone
+
+    with race_watcher() as watcher:
+        return audit_with_backbone(dataset, backbone, ActivationCache(cache), audit=found, watcher=watcher)
 
 
 def _lengths(dataset: Dataset, tokens: TextInputs) -> dict[str, int]:

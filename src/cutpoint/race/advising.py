@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
+import numpy as np
 import torch
 
 from cutpoint.advice.advise import advise
@@ -13,8 +14,9 @@ from cutpoint.advice.limits import excluded_by
 from cutpoint.advice.situation import Situation
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.axes import measure_axes, sampled_rows
+from cutpoint.race.axes import measure_axes, sampled_rows, under_a_head
 from cutpoint.race.judging import plan_judging
+from cutpoint.race.labels_curve import labels_curve
 from cutpoint.race.plan import Entry, Plan
 from cutpoint.race.planning import make_plan
 from cutpoint.race.settings import Settings
@@ -77,7 +79,6 @@ def advise_on_plan(
     banks: Mapping[str, FeatureBank],
     *,
     audit: Audit | None = None,
-    labels: LabelsCurve | None = None,
 ) -> Advice:
     """Advice on a plan that is made; of several backbones, on the one whose frozen features say most.
 
@@ -85,7 +86,6 @@ def advise_on_plan(
         plan: With the predicted cost of every trial.
         banks: Backbone name → its bank.
         audit: Of the data, where it was made.
-        labels: The labels curve, where it was measured.
     """
     measured = {name: _axes(plan, bank) for name, bank in banks.items() if _is_candidate(bank, banks)}
     best = max(measured, key=lambda name: measured[name].probe or 0.0)
@@ -110,11 +110,23 @@ def advise_on_plan(
         is_own_preprocessing=plan.settings.image_size is None,
         is_test_given=dataset.test_origin == "given",
         audit=audit,
-        labels=labels,
+        labels=_labels(plan, best, banks),
     )
     advice = advise(situation)
     compared = _compared(measured, plan.layer_probe)
     return advice.model_copy(update={"findings": (*advice.findings, *compared)})
+
+
+def _labels(plan: Plan, best: str, banks: Mapping[str, FeatureBank]) -> LabelsCurve | None:
+    """What labels buy, where the bank holds all training rows; against hand-made features, where they are at hand."""
+    bank = banks[best]
+    train = np.sort(bank.dataset.splits["train"])
+    if plan.task.kind == "language" or not np.isin(train, bank.rows).all():
+        return None
+    features, targets, groups = under_a_head(bank, train)
+    rival = next((each for each in banks.values() if bank.backbone.blocks and not each.backbone.blocks), None)
+    without = None if rival is None else under_a_head(rival, train)[0]
+    return labels_curve(features, without, targets, plan.task, groups=groups, seed=plan.settings.seed)
 
 
 def _has_answers(dataset: Dataset) -> bool:

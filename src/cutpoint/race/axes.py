@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -34,6 +36,8 @@ _FLOAT_BYTES = 4
 _TINY = 1e-9
 _PLAIN_METRICS: dict[TaskKind, str] = {"regression": "r2", "multilabel": "f1_micro"}
 """Where the task's own metric has no fixed best value that a distance could count from; otherwise accuracy."""
+
+Array = NDArray[Any]
 
 
 def measure_axes(
@@ -127,8 +131,11 @@ def _probed_task(task: Task) -> Task:
     return asked.model_copy(update={"metric": _PLAIN_METRICS.get(asked.kind, "accuracy")})
 
 
-def _probe(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float | None:
-    """Held-out score of an exact head on the frozen features; None where the examples allow none."""
+def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Array, Array, Array | None]:
+    """What a head sees of these rows of the data set: features (N, width), targets, and groups to be held out together.
+
+    Of tags, N counts words, and the words of a sentence are a group where there are no others.
+    """
     positions = bank.positions(rows)
     pooled, targets = bank.pooled(), bank.targets[positions]
     groups = None if bank.dataset.groups is None else bank.dataset.groups[rows]
@@ -139,6 +146,12 @@ def _probe(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float | None
         owners = np.repeat(np.arange(len(rows)), (targets != IGNORED).sum(axis=1))
         groups = owners if groups is None else groups[owners]
         targets = targets[targets != IGNORED]
+    return features, targets, groups
+
+
+def _probe(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float | None:
+    """Held-out score of an exact head on the frozen features; None where the examples allow none."""
+    features, targets, groups = under_a_head(bank, rows)
     if len(np.unique(targets, axis=0)) < 2 or not np.isfinite(features).all():
         return None
     solved = fit_exact(

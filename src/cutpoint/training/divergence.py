@@ -38,10 +38,8 @@ def cause_of(
     network = judge.network
     wrong = [row for part in rows for row in _wrong_inputs(source, part)]
     if wrong:
-        names = [bank.dataset.names[int(bank.rows[row])] for row in wrong[:_MOST_NAMED]]
-        more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         what = "features" if source.cut == len(blocks) else "inputs"
-        return f"the {what} of {', '.join(names)}{more} are not finite"
+        return f"the {what} of {named(bank, wrong)} are not finite"
     weight = _broken_weight(network, blocks)
     if weight is not None:
         return weight
@@ -56,6 +54,13 @@ def cause_of(
         "the loss was not finite in training mode and is so in inference mode in float32: half precision, dropout or "
         "batch statistics"
     )
+
+
+def named(bank: FeatureBank, positions: Sequence[int]) -> str:
+    """The first few of some rows, by name."""
+    names = [bank.dataset.names[int(bank.rows[position])] for position in positions[:_MOST_NAMED]]
+    more = f" and {len(positions) - _MOST_NAMED} more" if len(positions) > _MOST_NAMED else ""
+    return ", ".join(names) + more
 
 
 def _wrong_inputs(source: Source, rows: Positions) -> list[int]:

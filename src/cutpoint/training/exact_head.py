@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from cutpoint.errors import DataError
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.boosting import fit_trees
 from cutpoint.heads.exact import ExactHead, fit_exact
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.training.build import class_weights
 from cutpoint.training.dead_units import hold_still
+from cutpoint.training.divergence import named
 from cutpoint.training.judge import Judge
 from cutpoint.training.source import Source
 from cutpoint.training.state import FitData
@@ -22,10 +27,14 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
 
     Returns:
         The inverse penalty that cross-validation chose; None for trees.
+
+    Raises:
+        DataError: Features that are not finite, naming the rows.
     """
     weights = class_weights(recipe, data)
     with seeded(seed):  # a head is drawn before it is solved
         features = hold_still(judge.features(source, data.train), recipe, data)
+        _check(features, data, judge)
         solve = fit_trees if recipe.regime.head == "trees" else fit_exact
         solved = solve(
             features,
@@ -37,6 +46,19 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
         )
     judge.network.head.load_state_dict(solved.head.state_dict())
     return solved.strength if isinstance(solved, ExactHead) else None
+
+
+def _check(features: Tensor, data: FitData, judge: Judge) -> None:
+    wrong = (~torch.isfinite(features).all(1)).cpu().numpy().nonzero()[0]
+    if len(wrong) == 0:
+        return
+    owners = judge.owners(data.train)
+    rows = np.unique(data.train[wrong if owners is None else owners[wrong]])
+    raise DataError(
+        f"The features of {named(data.bank, rows.tolist())} are not finite.",
+        "Look for inputs that are damaged, for weights that are no numbers, or a backbone that overflows in half "
+        "precision.",
+    )
 
 
 def _groups(data: FitData, judge: Judge) -> NDArray[Any] | None:

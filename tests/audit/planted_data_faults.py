@@ -178,7 +178,7 @@ def _darker(dataset: Dataset) -> Dataset:
 
 def _longer(dataset: Dataset) -> Dataset:
     inputs = [
-        f"{text} {text[::-1]} {text.swapcase()[::-1]}" if target == 0 else text[:120]
+        " ".join([str(text), str(text)[::-1]] * 4) if target == 0 else str(text)[:120]
         for text, target in zip(dataset.inputs, dataset.targets, strict=True)
     ]
     return replace(dataset, inputs=inputs)

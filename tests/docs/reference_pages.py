@@ -469,6 +469,8 @@ PYTHON: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
         (
             ("cp.fit", cp.fit),
             ("cp.advise", cp.advise),
+            ("cp.audit", cp.audit),
+            ("cp.fix_splits", cp.fix_splits),
             ("cp.train", cp.train),
             ("cp.load", cp.load),
             ("cp.evaluate", cp.evaluate),

@@ -16,6 +16,7 @@ STRONG, NOTABLE = 0.5, 0.25
 STRONG_CLASS = 0.8
 """Recall minus false alarms of a single class, from which it is named and a warning."""
 _MOST_ROWS = 4_000
+_Z = 1.96
 _FOLDS = 5
 _FEWEST = 20
 """Examples of a class of which its recall is spoken."""
@@ -28,7 +29,8 @@ class Strength:
     Attributes:
         lift: (balanced accuracy - chance) / (1 - chance), by its lower 95 % bound: 0 is chance, 1 perfect.
         accuracy: Balanced accuracy, cross-validated.
-        classes: Youden's J (recall minus rate of false alarms, 1950) of each class with enough examples.
+        classes: Youden's J (1950: recall minus rate of false alarms) of each class with enough examples, with the lower
+            95 % bound of the recall.
     """
 
     lift: float
@@ -68,14 +70,15 @@ def strength(
     predicted = cross_val_predict(tree, values, targets, cv=folds)
     recall = np.array([(predicted[targets == number] == number).mean() for number in seen])
     alarms = np.array([(predicted[targets != number] == number).mean() for number in seen])
-    deviation = np.sqrt((recall * (1 - recall) / counts[seen]).sum()) / len(seen)
+    variance = recall * (1 - recall) / counts[seen]
+    lowest = recall - _Z * np.sqrt(variance)
     chance = 1 / len(seen)
     return Strength(
-        lift=float((recall.mean() - 1.96 * deviation - chance) / (1 - chance)),
+        lift=float((recall.mean() - _Z * np.sqrt(variance.sum()) / len(seen) - chance) / (1 - chance)),
         accuracy=float(recall.mean()),
         classes={
             int(number): float(gain)
-            for number, gain in zip(seen, recall - alarms, strict=True)
+            for number, gain in zip(seen, lowest - alarms, strict=True)
             if counts[number] >= _FEWEST
         },
     )

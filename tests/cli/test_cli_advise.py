@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
+from cutpoint.regimes.recipe import Recipe
 from cutpoint.training.fit import Fit
 from cutpoint.types import Advice, Circumstances, Limits
 
@@ -18,13 +19,15 @@ GLYPHS = ("--backbone", "builtin:glyphs", "--threads", "1")
 
 
 @pytest.fixture
-def no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails as soon as anything but an exact head would be trained."""
+def heads_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails as soon as anything but a head would be trained."""
+    start = Fit.__init__
 
-    def refuse(self: Fit, *arguments: Any, **options: Any) -> None:
-        raise AssertionError("advice must not train")
+    def watched(self: Fit, recipe: Recipe, *arguments: Any, **options: Any) -> None:
+        assert recipe.regime.is_head_only, f"advice must not train blocks: {recipe.regime.name}"
+        start(self, recipe, *arguments, **options)
 
-    monkeypatch.setattr(Fit, "__init__", refuse)
+    monkeypatch.setattr(Fit, "__init__", watched)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_all_parts_stand_on_the_terminal(cutpoint, bars: Path, cache: Path) -> None:
     ended = cutpoint("advise", bars, *GLYPHS, "--cache", cache)
     assert ended.code == 0, ended.err
@@ -55,7 +58,7 @@ def test_all_parts_stand_on_the_terminal(cutpoint, bars: Path, cache: Path) -> N
     assert all(len(line) <= 100 for line in ended.out.splitlines() if line != start)
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_json_is_the_record(cutpoint, bars: Path, cache: Path) -> None:
     ended = cutpoint("advise", bars, *GLYPHS, "--cache", cache, "--json", "--budget", "90s")
     advice = Advice.model_validate_json(ended.out)
@@ -66,7 +69,7 @@ def test_json_is_the_record(cutpoint, bars: Path, cache: Path) -> None:
         assert cost.seconds is not None and cost.stored_bytes and cost.latency_ms
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_circumstances_and_limits(cutpoint, bars: Path, cache: Path) -> None:
     options = ("--tasks", "50", "--retrain", "weekly", "--max-stored", "100kB", "--unlabelled", "more-photos")
     ended = cutpoint("advise", bars, *GLYPHS, "--cache", cache, *options)
@@ -88,7 +91,7 @@ def test_mistakes_are_told(cutpoint, bars: Path) -> None:
     assert ended.code == 2
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_unknown_provenance_leaves_scratch(bars: Path, cache: Path) -> None:
     from dataclasses import replace
 
@@ -105,7 +108,7 @@ def test_unknown_provenance_leaves_scratch(bars: Path, cache: Path) -> None:
     assert "scratch" not in reasons
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_of_several_backbones_the_one_whose_features_say_most(bars: Path, cache: Path) -> None:
     from dataclasses import replace
 
@@ -131,7 +134,7 @@ def test_of_several_backbones_the_one_whose_features_say_most(bars: Path, cache:
     assert advice.axes.backbone.removeprefix("builtin:") == max(scores, key=lambda name: scores[name])
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_texts_and_tables(cutpoint, animals: Path, encoder: Path, cache: Path, tmp_path: Path) -> None:
     texts = animals.parent / "texts.csv"
     ended = cutpoint("advise", texts, "--backbone", encoder, "--threads", "1", "--cache", cache, "--json")
@@ -145,7 +148,7 @@ def test_texts_and_tables(cutpoint, animals: Path, encoder: Path, cache: Path, t
     assert "no-backbone-fits" in {finding.code for finding in advice.findings}
 
 
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 def test_a_language_model_gets_adapters(chats: Path, storyteller: Path, cache: Path) -> None:
     advice = cp.advise(str(chats), backbones=str(storyteller), threads=1, cache=cache)
     assert advice.recommended == "lora" and advice.axes.probe is None and advice.axes.distance is None
@@ -154,7 +157,7 @@ def test_a_language_model_gets_adapters(chats: Path, storyteller: Path, cache: P
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_fit")
+@pytest.mark.usefixtures("heads_only")
 @pytest.mark.parametrize("name", ["clothing10", "snips_intents"])
 def test_real_data_take_seconds(name: str, shared: Path, tmp_path: Path) -> None:
     if name == "clothing10":

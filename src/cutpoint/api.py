@@ -151,7 +151,7 @@ def fit(
     if labels is not None:
         dataset = apply_corrections(dataset, Path(labels))
         watcher.on_message(f"{dataset.notes[-1][0].upper()}{dataset.notes[-1][1:]}.")
-    dataset, _ = _audited(dataset, allow_leakage=allow_leakage, watcher=watcher)
+    dataset, found = _audited(dataset, allow_leakage=allow_leakage, watcher=watcher)
     settings = Settings(
         budget_seconds=budget_seconds,
         min_gain=min_gain,
@@ -188,6 +188,7 @@ def fit(
         versions=_versions(),
         watcher=watcher,
         reference=meter,
+        audit=found,
     )
     return PrintedResult.model_construct(**dict(race.run()))
 

@@ -35,6 +35,7 @@ from cutpoint.race.planning import make_plan
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.same_run import check_different, check_same_run
+from cutpoint.race.second_audit import audit_features
 from cutpoint.race.settings import Settings
 from cutpoint.race.standing import Standing
 from cutpoint.race.trial import TrialRun
@@ -146,11 +147,20 @@ class Race:
                 versions=self.versions,
                 watcher=self.watcher,
             )
-            advice = advise_on_plan(plan, self.banks, audit=self.audit)
-            plan = plan.model_copy(update={"audit": self.audit, "advice": advice})
+            audit = audit_features(
+                self.dataset, self.judging, self._main_bank, self.audit, self.watcher, self.settings.seed
+            )
+            advice = advise_on_plan(plan, self.banks, audit=audit)
+            plan = plan.model_copy(update={"audit": audit, "advice": advice})
             write_record(self.folder.plan, plan)
         check_same_run(plan, self.settings, self.dataset, self.entries, self.folder)
         return plan
+
+    @property
+    def _main_bank(self) -> FeatureBank:
+        """Of the first backbone that is a network."""
+        banks = list(self.banks.values())
+        return next((bank for bank in banks if bank.backbone.blocks), banks[0])
 
     # ----------------------------------------------------------------------------------------------- trials
 

@@ -86,6 +86,14 @@ def one_side(dataset: Dataset, families: Rows) -> dict[str, Rows]:
     return {name: splits[name] for name in dataset.splits}
 
 
+def check_new_table(out: Path) -> None:
+    """Raise a DataError where a table cannot be written there; worth asking before the data are read."""
+    if out.exists():
+        raise DataError(f"{out} exists already.", "Name a new file.")
+    if out.suffix.lower() != ".csv":
+        raise DataError(f"{out} does not end in .csv.", "The splits are written as a CSV table.")
+
+
 def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
     """Write a table (CSV) with a column `split`, which `fit` takes; the data themselves are not touched.
 
@@ -99,10 +107,7 @@ def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
     Raises:
         DataError: The file exists, or the data do not fit into such a table.
     """
-    if out.exists():
-        raise DataError(f"{out} exists already.", "Name a new file.")
-    if out.suffix.lower() != ".csv":
-        raise DataError(f"{out} does not end in .csv.", "The splits are written as a CSV table.")
+    check_new_table(out)
     header, cells = _inputs(dataset, out)
     splits = one_side(dataset, alike.families)
     split_of = {int(row): name for name, rows in splits.items() for row in rows}

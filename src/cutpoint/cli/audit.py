@@ -84,12 +84,14 @@ def audit(
     --show-mask, trained tokens are highlighted, or in ⟦ ⟧ where the output is no terminal.
     """
     from cutpoint import api
-    from cutpoint.audit import examine_content, write_splits
+    from cutpoint.audit import check_new_table, examine_content, write_splits
     from cutpoint.cli.counter import counter
     from cutpoint.cli.found import show_audit
     from cutpoint.data import load_dataset, summarise
     from cutpoint.data.corrected import write_review
 
+    if fix is not None:
+        check_new_table(fix)
     dataset = load_dataset(
         data,
         input_column=input_column,
@@ -115,9 +117,7 @@ def audit(
     }
     masks: list[list[Piece]] = []
     if tokens is not None:
-        facts["texts"] = _lengths(dataset, tokens)
-    if tokens is not None and dataset.task.kind == "language":
-        facts["mask"] = _trained_counts(dataset, tokens)
+        facts |= _token_facts(dataset, tokens)
         masks = [tokens.describe_mask(text) for text in dataset.inputs[:rows]] if show_mask else []
     repair = None if fix is None else write_splits(dataset, examined.alike, fix)
     if repair is not None:
@@ -216,9 +216,12 @@ def _second_pass(dataset: Dataset, backbone: Backbone, cache: Path | None, found
         return audit_with_backbone(dataset, backbone, ActivationCache(cache), audit=found, watcher=watcher)
 
 
-def _lengths(dataset: Dataset, tokens: TextInputs) -> dict[str, int]:
+def _token_facts(dataset: Dataset, tokens: TextInputs) -> dict[str, dict[str, int]]:
+    """Tokens that are cut off; for a language model, those that are trained."""
     longer, longest = tokens.count_truncated(dataset.inputs)
-    return {"max_length": tokens.preprocessing.max_length, "truncated": longer, "longest": longest}
+    lengths = {"max_length": tokens.preprocessing.max_length, "truncated": longer, "longest": longest}
+    trained = {"mask": _trained_counts(dataset, tokens)} if dataset.task.kind == "language" else {}
+    return {"texts": lengths, **trained}
 
 
 def _trained_counts(dataset: Dataset, tokens: TextInputs) -> dict[str, int]:

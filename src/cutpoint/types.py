@@ -421,6 +421,9 @@ class Trial(Record):
     """How many tensors stand behind `frozen_digest`."""
     moved_tensors: int | None = None
     """Trained tensors whose values differ after training from before."""
+    drift: float | None = None
+    """How far the features of training inputs moved from the pretrained ones: 1 − linear CKA, 0 not at all … 1 unlike
+    (Kornblith et al. 2019); None where no block trained, or there are no features."""
     model: str | None = None
     """Model folder relative to the run folder, where one was saved."""
 

@@ -64,7 +64,9 @@ def test_a_falling_curve_promises_nothing_and_is_told_to_be_unsure() -> None:
 
 def test_no_score_exceeds_the_most() -> None:
     found = extrapolate([1, 2, 3], [0.9, 0.95, 0.99], 30, most=1.0)
-    assert found.high == 1.0 and found.value <= 1.0
+    assert found.low < 0.97 < found.value < 0.995 < found.high <= 1.0
+    beyond = extrapolate([1, 2, 3], [1.0, 1.0, 1.0], 30, deviations=[1e-9] * 3, most=0.9)
+    assert beyond == (0.9, 0.9, 0.9)
 
 
 def test_scores_of_any_size_are_followed_alike() -> None:

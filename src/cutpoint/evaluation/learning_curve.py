@@ -85,7 +85,8 @@ def extrapolate(
         shapes.append(_fitted(gained, float(wanted), scores, errors, prior, is_flat=False))
     draws = _draws(shapes, np.random.default_rng(seed))
     if most is not None:
-        draws = np.minimum(draws, most)
+        possible = draws[draws <= most]
+        draws = possible if len(possible) else np.array([most])
     low, value, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
     return Extrapolated(float(value), float(low), float(high))
 

@@ -31,9 +31,13 @@ def labels_sentence(
 def _saved(points: Sequence[LabelsPoint], multiple: float | None, is_bound: bool) -> str:
     first = points[0]
     reached = f"{format.metric_name(first.transfer.metric)} {format.score(first.transfer)}"
-    start = f"With {100 * first.share:.0f} % of the labels ({first.rows:,}) transfer reaches {reached}"
+    share = f"With {100 * first.share:.0f} % of the labels ({first.rows:,})"
     if first.without is None:
-        return f"{start}; with all {points[-1].rows:,}, {format.score(points[-1].transfer)}."
+        last = points[-1]
+        return (
+            f"{share} a linear head reaches {reached}; with all {last.rows:,}, {format.score(last.transfer)}."
+        )
+    start = f"{share} transfer reaches {reached}"
     rival = format.score(first.without)
     if multiple is None:
         return (

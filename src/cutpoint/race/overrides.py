@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
+from cutpoint.errors import BackboneError
 from cutpoint.evaluation.comparison import compare
 from cutpoint.features.bank import FeatureBank
 from cutpoint.heads.exact import fit_exact
@@ -35,7 +36,10 @@ def override_finding(bank: FeatureBank, dataset: Dataset) -> Finding | None:
     asked = {"image_size": reference.image_size, "max_length": reference.max_length}
     if not any(asked.values()) or reference.kind not in ("timm", "transformers"):
         return None
-    own = load_backbone(reference.name, readout=reference.readout, path=reference.path)
+    try:
+        own = load_backbone(reference.name, readout=reference.readout, path=reference.path)
+    except BackboneError:  # a network that takes no size of its own, or that cannot be reached twice
+        return None
     what = _what_differs(bank, own)
     if what is None or not (dataset.task.is_classification or dataset.task.kind == "regression"):
         return None

@@ -51,7 +51,7 @@ def test_rate_of_wrong_labels_is_that_planted(noise: float) -> None:
     probabilities, given, _ = _probe(1500, noise)
     rate = noise_rate(probabilities, given)
     assert rate.low <= noise <= rate.high
-    assert rate.high - rate.low < 0.12
+    assert rate.high - rate.low < 0.15
 
 
 def test_candidates_are_the_wrong_labels() -> None:

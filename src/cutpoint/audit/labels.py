@@ -24,6 +24,9 @@ FEWEST = 40
 """Rows below which nothing can be said."""
 
 _SUREST = 0.2
+_SUREST_OF_WEAK = 0.1
+_WEAK = 0.75
+"""Agreement with the given labels below which a probe errs too often even in its surest fifth."""
 _LEAST_SURE_ROWS = 20
 _CONFIDENCE = 0.95
 _SHOWN = 8
@@ -49,8 +52,9 @@ class NoiseRate:
 def noise_rate(probabilities: NDArray[np.floating], targets: NDArray[np.integer]) -> NoiseRate:
     """How often the given label contradicts the probe in the fifth of the rows where the probe is surest.
 
-    There the probe hardly errs by itself, so that what contradicts it is the labels. That holds for wrong labels that
-    strike easy and hard examples alike; confusions among hard examples only are not in it.
+    Of a probe that contradicts more than every fourth label it is the surest tenth. There the probe hardly errs by
+    itself, so that what contradicts it is the labels. That holds for wrong labels that strike easy and hard examples
+    alike; confusions among hard examples only are not in it.
 
     Args:
         probabilities: (N, classes) out-of-fold.
@@ -58,7 +62,9 @@ def noise_rate(probabilities: NDArray[np.floating], targets: NDArray[np.integer]
     """
     from scipy.stats import beta
 
-    count = min(len(targets), max(_LEAST_SURE_ROWS, round(len(targets) * _SUREST)))
+    agreement = float((probabilities.argmax(axis=1) == targets).mean())
+    share = _SUREST if agreement >= _WEAK else _SUREST_OF_WEAK
+    count = min(len(targets), max(_LEAST_SURE_ROWS, round(len(targets) * share)))
     surest = np.argsort(-probabilities.max(axis=1), kind="stable")[:count]
     wrong = int((probabilities[surest].argmax(axis=1) != targets[surest]).sum())
     tail = (1 - _CONFIDENCE) / 2

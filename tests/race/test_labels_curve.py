@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.data import load_dataset
 from cutpoint.race.labels_bench import Bench
-from cutpoint.race.labels_curve import labels_curve, labels_curve_of, multiple_of_scratch
+from cutpoint.race.labels_curve import labels_curve, multiple_of_scratch
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
 
 BINARY = Task(kind="binary", labels=("a", "b"))
@@ -158,46 +157,22 @@ def test_multiple_of_scratch_is_read_off_the_curve() -> None:
     assert multiple_of_scratch(errors, point(1000, 1.0, metric="mae").transfer) == pytest.approx(1)
 
 
-def test_curve_of_banks_takes_training_rows_alone(tmp_path: Path) -> None:
-    """Pictures of stripes: the embedded network against statistics."""
-    from cutpoint.backbones.load import load_backbone
-    from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
-    from cutpoint.features.bank import FeatureBank
-    from cutpoint.features.store import ActivationCache
-
-    random = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 40)
-    pictures = []
-    for label in labels:
-        picture = random.normal(128, 60, (32, 32, 3))
-        picture[8:24, 8 + 8 * label : 16 + 8 * label] += 60
-        pictures.append(picture.clip(0, 255).astype(np.uint8))
-    data = load_dataset(pictures, targets=["ab"[label] for label in labels])
-    rows, cache = np.arange(80), ActivationCache(tmp_path, 1 << 28)
-    network, plain = (
-        FeatureBank(backbone, data, rows, cache)
-        for backbone in (load_backbone("builtin:glyphs"), statistics_backbone())
-    )
-    found = labels_curve_of(network, plain)
-    assert found is not None and found.points[-1].without is not None
-    assert found.points[-1].transfer.n == len(data.splits["train"]) == 64
-    assert labels_curve_of(plain) is None
-    numbers = load_dataset(random.normal(size=(60, 4)), targets=list(np.arange(60) % 2))
-    assert labels_curve_of(FeatureBank(vector_backbone(4), numbers, np.arange(48), cache)) is None
-
-
 @pytest.mark.slow
 def test_photos_of_clothes(shared: Path, tmp_path: Path) -> None:
     """A small ImageNet network against statistics of colour and edges."""
     from cutpoint.backbones.load import load_backbone
     from cutpoint.backbones.vectors import statistics_backbone
+    from cutpoint.data import load_dataset
     from cutpoint.features.bank import FeatureBank
     from cutpoint.features.store import ActivationCache
 
     data = load_dataset(shared / "data/vision/clothing10")
     rows, cache = data.splits["train"], ActivationCache(tmp_path, 1 << 30)
     network = load_backbone(str(shared / "weights/mobilenetv2_035_tm"), image_size=96)
-    banks = [FeatureBank(backbone, data, rows, cache) for backbone in (network, statistics_backbone())]
-    found = labels_curve_of(*banks)
+    features, plain = (
+        np.array(FeatureBank(backbone, data, rows, cache).pooled().final)
+        for backbone in (network, statistics_backbone())
+    )
+    found = labels_curve(features, plain, data.targets[rows], data.task)
     assert found is not None and found.multiple is not None
     assert 2 < found.multiple < 8 and not found.multiple_is_bound

@@ -30,7 +30,7 @@ TextColumn = Annotated[
     str | None,
     typer.Option(
         "--input-column",
-        help="Column of texts in a table; of pairs of texts FIRST,SECOND.",
+        help="Column of texts in a table; of pairs of texts FIRST,SECOND; of a raw table those to use, with commas.",
         show_default="told from it",
     ),
 ]

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from cutpoint.errors import DataError
 from cutpoint.evaluation.learning_curve import Extrapolated, extrapolate
 from cutpoint.evaluation.metrics import METRICS
-from cutpoint.features.bank import FeatureBank
 from cutpoint.race.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
 from cutpoint.race.labels_sentence import labels_sentence
-from cutpoint.types import IGNORED, LabelsCurve, LabelsPoint, Score, Task
+from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
 
 _MOST_WORK = 100_000_000
 """Rows × columns × outputs; of more rows, so many are drawn."""
@@ -81,40 +80,6 @@ def labels_curve(
         multiple_is_bound=is_bound,
         at_twice=_with_sampling(ahead, points[-1].transfer),
         sentence=_told_of(len(chosen), count) + labels_sentence(points, multiple, is_bound, ahead),
-    )
-
-
-def labels_curve_of(
-    bank: FeatureBank, plain: FeatureBank | None = None, *, seed: int = 0
-) -> LabelsCurve | None:
-    """The curve of the training rows that a bank holds.
-
-    Args:
-        bank: Of the pretrained backbone.
-        plain: Of hand-made features over the same rows, where there is one.
-        seed: Draws shares and folds.
-
-    Returns:
-        None where there is no network whose features could be transferred; else as `labels_curve`.
-    """
-    dataset = bank.dataset
-    if not bank.backbone.blocks or dataset.task.kind == "language":
-        return None
-    positions = np.flatnonzero(np.isin(bank.rows, dataset.splits["train"]))
-    pooled, targets, places = bank.pooled(), bank.targets[positions], positions
-    groups = None if dataset.groups is None else dataset.groups[bank.rows[positions]]
-    if pooled.spans is not None:  # each row is a sentence, and its words are what heads see
-        places = pooled.spans.places(positions)
-        owners = np.repeat(np.arange(len(positions)), pooled.spans.counts[positions])
-        groups = owners if groups is None else groups[owners]
-        targets = targets[targets != IGNORED]
-    return labels_curve(
-        np.asarray(pooled.final[places]),
-        None if plain is None or pooled.spans is not None else np.asarray(plain.pooled().final[positions]),
-        targets,
-        dataset.task,
-        groups=groups,
-        seed=seed,
     )
 
 

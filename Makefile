@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format test-slow clean
+.PHONY: demo test check format test-slow bench-decision clean
 
 demo: .venv/.installed
 	$(BIN)/cutpoint demo --out demo-run
@@ -18,6 +18,9 @@ check: .venv/.installed
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-decision: .venv/.installed
+	$(BIN)/python -m benchmarks.decision all
 
 format: .venv/.installed
 	$(BIN)/ruff format src tests

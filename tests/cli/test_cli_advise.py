@@ -146,6 +146,8 @@ def test_texts_and_tables(cutpoint, animals: Path, encoder: Path, cache: Path, t
     advice = cp.advise(features, (features[:, 0] > 0).astype(int), threads=1, cache=cache)
     assert advice.recommended == "gradient-boosting"
     assert "no-backbone-fits" in {finding.code for finding in advice.findings}
+    assert advice.transfer_kind.startswith("No transfer") and advice.labels is None
+    assert advice.measured.startswith("A linear head")
 
 
 @pytest.mark.usefixtures("heads_only")

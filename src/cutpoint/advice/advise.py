@@ -42,7 +42,8 @@ def _measured(axes: Axes) -> str:
             else "the examples allow no held-out score."
         )
     beside = [f"{words} {value:.3f}" for words, value in _beside(axes)]
-    sentence = f"A frozen probe on a few hundred examples scores {axes.probe:.3f}"
+    probe = "linear head" if axes.modality == "features" else "frozen probe"
+    sentence = f"A {probe} on a few hundred examples scores {axes.probe:.3f}"
     sentence += f" ({', '.join(beside)})" if beside else ""
     band = distance_band(axes)
     if axes.distance is None or band is None:

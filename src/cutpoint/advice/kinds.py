@@ -13,6 +13,8 @@ from cutpoint.types import Circumstances
 def transfer_kind(situation: Situation) -> str:
     """The kind by name, why it is that one, and what runs today."""
     circumstances = situation.axes.circumstances
+    if situation.axes.modality == "features":
+        return "No transfer: rows of numbers come without a backbone. `cutpoint fit` trains compact models on them."
     if not situation.has_answers:
         return _unsupervised(circumstances)
     parts = [

@@ -118,13 +118,15 @@ def advise_on_plan(
 
 
 def _labels(plan: Plan, best: str, banks: Mapping[str, FeatureBank]) -> LabelsCurve | None:
-    """What labels buy, where the bank holds all training rows; against hand-made features, where they are at hand."""
+    """What labels buy with transfer, where there is any and the bank holds all training rows; against hand-made
+    features, where they are at hand."""
     bank = banks[best]
     train = np.sort(bank.dataset.splits["train"])
-    if plan.task.kind == "language" or not np.isin(train, bank.rows).all():
+    has_transfer = bool(bank.backbone.blocks) and plan.task.kind != "language"
+    if not has_transfer or not np.isin(train, bank.rows).all():
         return None
     features, targets, groups = under_a_head(bank, train)
-    rival = next((each for each in banks.values() if bank.backbone.blocks and not each.backbone.blocks), None)
+    rival = next((each for each in banks.values() if not each.backbone.blocks), None)
     without = None if rival is None else under_a_head(rival, train)[0]
     return labels_curve(features, without, targets, plan.task, groups=groups, seed=plan.settings.seed)
 

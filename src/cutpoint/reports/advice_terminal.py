@@ -89,7 +89,7 @@ def _lines(axes: Axes) -> Iterator[tuple[str, str, float | None]]:
     yield "backbone", axes.backbone, None
     yield "its parameters", format.compact(axes.parameters), None
     shares = {
-        "frozen probe": axes.probe,
+        "linear head" if axes.modality == "features" else "frozen probe": axes.probe,
         "random weights": axes.random_init,
         "constant answer": axes.chance,
         "distance": axes.distance,

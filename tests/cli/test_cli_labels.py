@@ -57,7 +57,8 @@ def test_doubtful_labels_are_written_filled_in_and_taken(cutpoint, mislabelled: 
     assert any(
         note == "labels corrected by review.csv: 1 example of train" for note in result["data"]["notes"]
     )
-    assert sum(result["data"]["class_counts"]["train"].values()) == result["data"]["rows"]["train"]
+    (gain,) = [found for found in result["audit"]["findings"] if found["code"] == "label-correction-gain"]
+    assert gain["text"].startswith("1 corrected label")
 
     review.write_text("name,corrected\nabsent.png,level\n", encoding="utf-8")
     ended = cutpoint("fit", mislabelled, *network, *run, "--labels", review)

@@ -150,6 +150,7 @@ def test_gain_of_corrected_labels_is_measured(rows: Dataset, tmp_path: Path) -> 
     assert f"{len(flipped)} corrected labels" in finding.text
     assert " by +0.0" in finding.text
     assert label_gain_findings(rows, judging, bank) == ()
+    assert finding in audit_features(corrected, judging, bank).findings
 
 
 # -------------------------------------------------------------------------------------- real data (slow)

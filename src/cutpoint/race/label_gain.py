@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cutpoint.data.collected import counted
 from cutpoint.evaluation.comparison import PROVEN, PairedGain, paired_gain
 from cutpoint.features.bank import FeatureBank
 from cutpoint.heads.exact import fit_exact
@@ -76,8 +77,9 @@ def _finding(dataset: Dataset, judging: Judging, gain: PairedGain) -> Finding:
     return Finding(
         code=CODE,
         severity="info",
-        text=f"{changed} corrected labels of training and validation examples change the {dataset.task.metric} of a "
-        f"linear probe by {gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}), {verdict}.",
+        text=f"{counted(changed, 'corrected label')} of training and validation examples changed the "
+        f"{dataset.task.metric} of a linear probe by {gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}), "
+        f"{verdict}.",
         evidence=f"The same probe taught with the given and with the corrected labels, both judged "
         f"{judging.sentence} with their corrected labels; ahead in {ahead:.0%} of paired resamples.",
         remedy=""

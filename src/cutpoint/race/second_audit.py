@@ -19,6 +19,7 @@ from cutpoint.data.splits import class_counts
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.race.judging import Judging, Rows
+from cutpoint.race.label_gain import label_gain_findings
 from cutpoint.race.probabilities import out_of_sample
 from cutpoint.race.watcher import Watcher
 from cutpoint.types import Audit, Dataset, Finding, LabelIssue
@@ -42,6 +43,7 @@ def audit_features(
 ) -> Audit:
     """Look for wrong labels, near duplicates, shift between splits and classes that the backbone was taught.
 
+    Where the user corrected labels, what that gained is told as well (see `cutpoint.race.label_gain`).
     Labels of the test split are not looked at. Of many rows some are drawn: see `MOST_TEST`, `MOST_COMPARED`,
     `cutpoint.race.probabilities.MOST_ROWS` and `cutpoint.audit.shift.MOST_ROWS`.
 
@@ -53,7 +55,11 @@ def audit_features(
         watcher: Hears of the work.
         seed: Draws rows and folds.
     """
-    return _joined(audit, _second(_Material(dataset, judging.rows, bank, seed), watcher or Watcher()))
+    found = _second(_Material(dataset, judging.rows, bank, seed), watcher or Watcher())
+    if labels.CODE in found.checked:
+        gain = label_gain_findings(dataset, judging, bank, seed)
+        found = found.model_copy(update={"findings": (*found.findings, *gain)})
+    return _joined(audit, found)
 
 
 def audit_with_backbone(

@@ -11,11 +11,11 @@ DistanceBand = Literal["close", "related", "distant", "very distant"]
 CLOSE_BELOW, RELATED_BELOW, DISTANT_BELOW = 0.3, 0.5, 0.8
 """Cut-offs of `Axes.distance`, our choice, since the field's own words carry no numbers.
 
-Measured by the probe on 300 rows or more: MobileNetV2 of ImageNet (pictures of 128 pixels) is .39–.49 from photos of
-clothes, .52–.53 from defects on circuit boards, .53–.55 from spectrograms of digits, and .04–.08 from blood cells,
-whose three kinds its frozen features tell apart; a network of digits is .37 from those spectrograms, .63 from the
-clothes, .62 from the cells and .86 from the boards. MiniLM is .16–.26 from intents, .66 from medical abstracts, .89–.92
-from the roles of sentences in papers."""
+Measured by the probe on 300 rows or more: MobileNetV2 of ImageNet (pictures of 128 pixels) is .40–.48 from photos of
+clothes, .54–.55 from defects on circuit boards, .53–.54 from spectrograms of digits, and .05–.10 from blood cells,
+whose three kinds its frozen features tell apart; a network of digits is .39 from those spectrograms, .64 from the
+clothes, .62 from the cells and .86 from the boards. MiniLM is .15–.26 from intents, .68 from medical abstracts, .91
+from the roles of sentences in papers. Another draw of random weights moves them by up to .04."""
 
 UNLIKE_FROM = 0.5
 """Standard deviations of the source, from which BatchNorm's statistics call another domain. Measured on MobileNetV2 of

@@ -28,10 +28,12 @@ def test_forgot_to_freeze_at_a_high_rate(cells: Ground) -> None:
     assert "no block was frozen" in found[0].evidence and "Freeze" in found[0].remedy
 
 
+@pytest.mark.slow
 def test_late_instability(cells: Ground) -> None:
     assert "late-instability" in warned(plants.late_instability(cells))
 
 
+@pytest.mark.slow
 def test_validation_that_only_rises(clothes: Ground) -> None:
     assert "validation-only-rises" in warned(plants.only_rising(clothes))
 
@@ -73,6 +75,7 @@ def test_batchnorm_drift_of_frozen_layers(cells: Ground) -> None:
     assert "batchnorm-drift" not in codes(plants.batchnorm(cells, "inference"))
 
 
+@pytest.mark.slow
 def test_batchnorm_that_the_regime_trains_is_information(cells: Ground) -> None:
     asked = plants.regime(Phase(train="blocks.6", batchnorm="train", rate=1e-3))
     (found,) = fit_findings(cells.fit(asked, epochs=1))
@@ -80,7 +83,7 @@ def test_batchnorm_that_the_regime_trains_is_information(cells: Ground) -> None:
     assert fit_findings(cells.fit("scratch", epochs=1)) == ()
 
 
-@pytest.mark.parametrize("kind", ["cells", "intents", "plays"])
+@pytest.mark.parametrize("kind", ["cells", pytest.param("intents", marks=pytest.mark.slow), "plays"])
 def test_divergence_names_its_cause(kind: str, request: pytest.FixtureRequest) -> None:
     ground = request.getfixturevalue(kind)
     (found,) = (each for each in plants.diverging(ground) if each.code == "diverged")
@@ -139,8 +142,8 @@ def test_another_normalisation_is_told(
     "name",
     [
         pytest.param("clothing10", marks=pytest.mark.slow),
-        "deeppcb6",
-        pytest.param("bccd3", marks=pytest.mark.slow),
+        pytest.param("deeppcb6", marks=pytest.mark.slow),
+        "bccd3",
     ],
 )
 def test_the_right_normalisation_is_not_blamed(shared: Path, cache: Path, tmp_path: Path, name: str) -> None:
@@ -155,6 +158,7 @@ def test_a_size_far_from_the_own_one_is_measured(shared: Path, cache: Path) -> N
     assert "224 pixels and is asked for 48" in found.text and "points of accuracy" in found.evidence
 
 
+@pytest.mark.slow
 def test_sizes_near_the_own_one_pass(shared: Path, cache: Path) -> None:
     assert plants.overridden(plants.images(shared, cache, "bccd3", 10, size=192)) == []
 
@@ -211,6 +215,7 @@ def test_an_edited_record_is_refused_by_name(probe: Model, tmp_path: Path, chang
     assert plants.refused(folder) == []
 
 
+@pytest.mark.slow
 def test_a_record_edited_together_with_the_backbone_is_refused(
     shared: Path, tmp_path: Path, cache: Path
 ) -> None:
@@ -264,7 +269,7 @@ SOUND = [
     pytest.param("cells", "full", 6, marks=pytest.mark.slow),
     ("intents", "linear-probe", None),
     ("intents", "partial", 2),
-    ("plays", "lora", 1),
+    pytest.param("plays", "lora", 1, marks=pytest.mark.slow),
 ]
 
 

@@ -6,10 +6,14 @@ from typing import Literal
 
 from cutpoint.advice.forced_full import forced_full_on_little_data
 from cutpoint.evaluation.selection import optimism
+from cutpoint.features.bank import FeatureBank
 from cutpoint.model import Model
 from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
+from cutpoint.race.input_findings import input_findings
 from cutpoint.race.plan import Plan
+from cutpoint.race.raw_tables import raw_table
+from cutpoint.race.source_errors import source_error_finding
 from cutpoint.race.standing import Standing
 from cutpoint.race.verdict import write_verdict
 from cutpoint.race.watcher import Watcher
@@ -17,15 +21,27 @@ from cutpoint.types import Dataset, Finding, Result, Trial, Verdict
 
 
 def judge_once(
-    plan: Plan, dataset: Dataset, standing: Standing, winner: Trial, model: Model, watcher: Watcher
+    plan: Plan, bank: FeatureBank, standing: Standing, winner: Trial, model: Model, watcher: Watcher
 ) -> tuple[Examination, Verdict]:
-    """The winner on the test split, and what is to be said of it and of the race."""
+    """The winner on the test split, and what is to be said of it and of the race.
+
+    Args:
+        plan: What was fixed before the first trial.
+        bank: Of the winner's backbone.
+        standing: All that happened.
+        winner: The trial that ships.
+        model: Its model.
+        watcher: Hears of the progress.
+    """
+    dataset = bank.dataset
     watcher.on_message("Judging the winner once on the test split.")
     examination = examine(model, dataset, watcher)
     findings = race_findings(
         dataset, standing.judging, standing.trials, standing.predictions, winner, examination
     )
-    findings += _forced_full(plan)
+    findings += _forced_full(plan) + raw_table(dataset) + input_findings(bank, dataset)
+    source_errors = source_error_finding(bank, dataset, examination.predictions)
+    findings += [source_errors] if source_errors else []
     verdict = write_verdict(
         dataset.task, winner, standing.trials, standing.comparisons, examination.score, findings
     )

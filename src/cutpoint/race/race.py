@@ -343,7 +343,9 @@ class Race:
                 f"No trial finished. {reasons}", "Mend what the reasons name, or try other regimes."
             )
         model = self._winning_model()
-        examination, verdict = judge_once(plan, self.dataset, self.standing, leader, model, self.watcher)
+        examination, verdict = judge_once(
+            plan, self.banks[leader.backbone], self.standing, leader, model, self.watcher
+        )
         self.clock.save()
         result = self._write(plan, "finished", examination, verdict)
         write_report(self.folder.path)

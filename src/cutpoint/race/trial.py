@@ -17,6 +17,7 @@ from cutpoint.artifacts.model_folder import stored_bytes
 from cutpoint.backbones.order import uncovered_parameters
 from cutpoint.errors import TrainingError
 from cutpoint.evaluation.diagnosis import chance_score, diagnose
+from cutpoint.evaluation.drift import drift_finding
 from cutpoint.evaluation.intervals import score
 from cutpoint.model import Model
 from cutpoint.race.ground import Ground
@@ -28,7 +29,11 @@ from cutpoint.race.short_runs import ShortRuns
 from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.runtime import PeakMemory
+from cutpoint.training.drift import drift_of
+from cutpoint.training.findings import fit_findings
 from cutpoint.training.fit import Fit
+from cutpoint.training.seen import seen_by
+from cutpoint.training.weights import Freezing
 from cutpoint.types import Cost, EpochRecord, Finding, Record, Retention, Score, Trial
 
 _CHECKPOINT_SECONDS = 20.0
@@ -49,6 +54,10 @@ class FitRecord(Record):
     latency_ms: float | None
     peak_memory_bytes: int
     retention: Retention | None = None
+    freezing: Freezing | None = None
+    findings: tuple[Finding, ...] = ()
+    """What the fit itself shows: why it diverged, which BatchNorm statistics moved."""
+    drift: float | None = None
 
 
 class TrialRun:
@@ -169,6 +178,9 @@ class TrialRun:
             latency_ms=latency_ms(model, self.ground.dataset.inputs[0]) if model else None,
             peak_memory_bytes=peak.bytes,
             retention=kept,
+            freezing=fit.freezing,
+            findings=fit_findings(fit),
+            drift=drift_of(fit) if number == 0 else None,
         )
         write_record(self._fit_file(number), record)
         if self.ground.judging.is_cross_validation:
@@ -229,7 +241,8 @@ class TrialRun:
         """Of all fits, or of the first ones where a reason ended the trial there."""
         if all(record.diverged and record.kept_epoch < 0 for record in records):
             raise TrainingError(
-                f"Every fit of {self.planned.id} diverged.", "Lower the rate, or start from the probe."
+                f"Every fit of {self.planned.id} diverged: {records[0].findings[0].evidence}.",
+                "Lower the rate, or start from the probe.",
             )
         ground = self.ground
         judged, predictions = (
@@ -257,6 +270,8 @@ class TrialRun:
             curves=tuple(record.epochs for record in records[: len(ground.judging.repeats[0])]),
             findings=self._findings(records, validation, targets),
             retention=records[0].retention,
+            drift=records[0].drift,
+            **(records[0].freezing.model_dump() if records[0].freezing else {}),
             model=None if model is None else str(self.model_folder.relative_to(self.run_folder.path)),
         )
 
@@ -265,7 +280,10 @@ class TrialRun:
     ) -> tuple[Finding, ...]:
         chance = chance_score(self.ground.task, targets)
         curves = [record.epochs for record in records]
-        return tuple(diagnose(curves, train=records[0].train, validation=validation, chance=chance))
+        known = [record.findings for record in records]
+        found = diagnose(curves, train=records[0].train, validation=validation, chance=chance, known=known)
+        drifted = drift_finding(records[0].drift, records[0].retention)
+        return (*found, *([drifted] if drifted else []))
 
     def _cost(self, recipe: Recipe, records: Sequence[FitRecord]) -> Cost:
         """Measured costs. The frozen pass is shared between trials; each is charged for it in full."""
@@ -308,6 +326,7 @@ class TrialRun:
             cut=fit.reached_cut,
             description=description,
             adapter=fit.recipe.regime.adapter,
+            seen=seen_by(fit.data),
         )
 
     def _checkpoint(self, name: str) -> Path:

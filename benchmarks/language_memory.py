@@ -92,8 +92,8 @@ def run(out: Path, name: str) -> None:
     from cutpoint.features.bank import FeatureBank
     from cutpoint.features.store import ActivationCache
     from cutpoint.model import Model
-    from cutpoint.race.calibration import calibrate
-    from cutpoint.race.prediction import predict_cost
+    from cutpoint.planning.calibration import calibrate
+    from cutpoint.planning.prediction import predict_cost
     from cutpoint.regimes import Regime
     from cutpoint.regimes.injection import injected_sizes
     from cutpoint.regimes.recipe import resolve_recipe

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(_REPOSITORY / "tests"))  # tiny_texts.py stands beside the tests
+sys.path.insert(0, str(_REPOSITORY / "tests"))  # tiny_texts.py and tiny_images.py stand beside the tests
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is absent (set CUTPOINT_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small pictures whose classes differ by the direction of their stripes."""
+    from tiny_images import draw_stripes
+
+    return draw_stripes(tmp_path_factory.mktemp("data") / "stripes", per_class=24)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cutpoint.api import hand_made
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.plan import Entry
-from cutpoint.race.settings import Settings
+from cutpoint.planning.plan import Entry
+from cutpoint.planning.settings import Settings
 from cutpoint.regimes import resolve_regimes
 from cutpoint.runtime import set_threads, tune_allocator
 from cutpoint.types import Dataset

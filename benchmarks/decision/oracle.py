@@ -17,13 +17,13 @@ import torch
 from cutpoint.errors import CutpointError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.bank import FeatureBank
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.plan import Plan, PlannedTrial
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.ground import Ground
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.plan import Plan, PlannedTrial
-from cutpoint.race.planning import make_plan
 from cutpoint.race.run_folder import RunFolder
 from cutpoint.race.trial import TrialRun
-from cutpoint.race.watcher import Watcher
 from cutpoint.types import Dataset
 
 from .arena import arena

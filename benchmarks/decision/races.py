@@ -11,9 +11,9 @@ import numpy as np
 
 from cutpoint.artifacts import load_model
 from cutpoint.evaluation.intervals import score
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.race import Race
 from cutpoint.race.run_folder import RunFolder
-from cutpoint.race.watcher import Watcher
 
 from .arena import arena
 from .cells import Cell

@@ -25,18 +25,18 @@ from cutpoint.errors import ArtifactError, BackboneError, DataError, RegimeError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
-from cutpoint.race.advising import advise_before
-from cutpoint.race.plan import Entry, Plan
+from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.settings import Settings, parse_budget, parse_target
+from cutpoint.planning.texts import as_tokens
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.race import Race
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
-from cutpoint.race.second_audit import audit_with_backbone
-from cutpoint.race.settings import Settings, parse_budget, parse_target
-from cutpoint.race.texts import as_tokens
-from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
+from cutpoint.survey.advising import advise_before
+from cutpoint.survey.second_audit import audit_with_backbone
 from cutpoint.types import Advice, Audit, Circumstances, Dataset, Limits, Readout, Result, Score, Task
 
 _MOST_NAMED = 10

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cutpoint import api
 from cutpoint.backbones.table import GLYPHS
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.watcher import Watcher
 from cutpoint.reports import format
 from cutpoint.types import Result
 

@@ -22,8 +22,8 @@ from cutpoint.backbones.load import load_backbone
 from cutpoint.data.task import DEFAULT_METRIC
 from cutpoint.evaluation.metrics import METRICS
 from cutpoint.model import Model
-from cutpoint.race.settings import Settings, Target
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.settings import Settings, Target
+from cutpoint.planning.watcher import Watcher
 from cutpoint.regimes import Audience, Regime, resolve_regimes
 from cutpoint.regimes.recipe import BATCH_SIZES, EPOCHS, HEAD_EPOCHS, SMALL_ROWS, TARGET_STEPS
 from cutpoint.regimes.regime import Attributes, Objective, Phase
@@ -498,7 +498,7 @@ PYTHON: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = (
     ),
     (
         "Watching a run",
-        "`cutpoint.race.watcher.Watcher` is told of the progress; hand a subclass to `cp.fit` as `watcher=`.",
+        "`cutpoint.planning.watcher.Watcher` is told of the progress; hand a subclass to `cp.fit` as `watcher=`.",
         tuple(
             (f"Watcher.{name}", getattr(Watcher, name)) for name in sorted(vars(Watcher)) if name[:3] == "on_"
         ),

@@ -15,7 +15,7 @@ from renew_crossover import MEASURED, PAGE, block, shown
 import cutpoint
 from cutpoint import demo
 from cutpoint.evaluation import comparison
-from cutpoint.race.settings import Settings
+from cutpoint.planning.settings import Settings
 
 
 @pytest.fixture(scope="module")

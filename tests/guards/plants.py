@@ -31,11 +31,11 @@ from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
 from cutpoint.race.findings import _forgets
-from cutpoint.race.overrides import override_finding
 from cutpoint.race.reference import Reference
-from cutpoint.race.source_errors import source_error_finding
 from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.regimes.recipe import resolve_recipe
+from cutpoint.survey.overrides import override_finding
+from cutpoint.survey.source_errors import source_error_finding
 from cutpoint.training.drift import drift_of
 from cutpoint.training.findings import fit_findings
 from cutpoint.training.fit import Fit, FitData

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from cutpoint.backbones.vectors import STATISTICS_NAME
 from cutpoint.data import load_dataset
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.settings import Settings
 from cutpoint.race.examination import Examination
 from cutpoint.race.findings import race_findings
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.settings import Settings
 from cutpoint.types import Retention, Score, Trial
 
 DATASET = load_dataset(np.random.default_rng(0).normal(size=(400, 2)), targets=["a", "b"] * 200)

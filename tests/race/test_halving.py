@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import cutpoint as cp
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.run_folder import RunFolder
-from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Phase, Regime
 from cutpoint.types import Result, Screened
 

@@ -15,11 +15,11 @@ from cutpoint.backbones.builtin import load_builtin
 from cutpoint.data import load_dataset
 from cutpoint.errors import ArtifactError, BackboneError, CutpointError, RegimeError
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.plan import Entry
+from cutpoint.planning.plan import Entry
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.race import Race
 from cutpoint.race.run_folder import open_folder
-from cutpoint.race.settings import Settings
-from cutpoint.race.watcher import Watcher
 from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.types import Result
 

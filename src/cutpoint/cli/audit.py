@@ -210,7 +210,7 @@ def _second_pass(dataset: Dataset, backbone: Backbone, cache: Path | None, found
     """What the backbone's features tell, beside what was found without them."""
     from cutpoint.cli.watch import race_watcher
     from cutpoint.features.store import ActivationCache
-    from cutpoint.race.second_audit import audit_with_backbone
+    from cutpoint.survey.second_audit import audit_with_backbone
 
     with race_watcher() as watcher:
         return audit_with_backbone(dataset, backbone, ActivationCache(cache), audit=found, watcher=watcher)

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from cutpoint.cli.counter import LineCounter
 from cutpoint.cli.screen import talk
-from cutpoint.race.plan import Plan, PlannedTrial
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.plan import Plan, PlannedTrial
+from cutpoint.planning.watcher import Watcher
 from cutpoint.reports import format
 from cutpoint.types import Comparison, Screened, Trial
 

@@ -8,15 +8,15 @@ from cutpoint.advice.forced_full import forced_full_on_little_data
 from cutpoint.evaluation.selection import optimism
 from cutpoint.features.bank import FeatureBank
 from cutpoint.model import Model
+from cutpoint.planning.plan import Plan
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.examination import Examination, examine
 from cutpoint.race.findings import race_findings
-from cutpoint.race.input_findings import input_findings
-from cutpoint.race.plan import Plan
-from cutpoint.race.raw_tables import raw_table
-from cutpoint.race.source_errors import source_error_finding
 from cutpoint.race.standing import Standing
 from cutpoint.race.verdict import write_verdict
-from cutpoint.race.watcher import Watcher
+from cutpoint.survey.input_findings import input_findings
+from cutpoint.survey.raw_tables import raw_table
+from cutpoint.survey.source_errors import source_error_finding
 from cutpoint.types import Dataset, Finding, Result, Trial, Verdict
 
 

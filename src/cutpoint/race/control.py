@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutpoint.race.plan import Plan
+from cutpoint.planning.plan import Plan
 
 LEAST_LEFT = 0.8
 """Of the error of a probe on random features: where pretrained features leave more than this, they say so little that

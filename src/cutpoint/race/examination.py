@@ -13,7 +13,7 @@ from cutpoint.errors import DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.heads.modules import NoHead
 from cutpoint.model import Model, Network
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.watcher import Watcher
 from cutpoint.types import ConfusionMatrix, Dataset, Mistake, Sample, Score
 
 _MISTAKES = 12

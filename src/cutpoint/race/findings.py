@@ -13,8 +13,8 @@ from cutpoint.evaluation.calibration import calibrate, overconfidence
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.diagnosis import negative_transfer
 from cutpoint.evaluation.metrics import METRICS, check_metric
+from cutpoint.planning.judging import Judging
 from cutpoint.race.examination import Examination
-from cutpoint.race.judging import Judging
 from cutpoint.types import Dataset, Finding, Trial
 
 FEW_PER_CLASS = 20

@@ -13,9 +13,9 @@ from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.heads.exact import fit_exact
 from cutpoint.model import Model, Network
-from cutpoint.race.judging import Judging
+from cutpoint.planning.judging import Judging
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.run_folder import RunFolder
-from cutpoint.race.watcher import Watcher
 from cutpoint.types import Dataset
 
 ROWS = 150

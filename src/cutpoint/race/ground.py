@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from cutpoint.features.bank import FeatureBank
-from cutpoint.race.calibration import Calibration
-from cutpoint.race.judging import Judging, Rows
+from cutpoint.planning.calibration import Calibration
+from cutpoint.planning.judging import Judging, Rows
+from cutpoint.planning.settings import Settings
 from cutpoint.race.reference import Reference
-from cutpoint.race.settings import Settings
 from cutpoint.training.fit import FitData
 from cutpoint.types import Dataset, Task
 

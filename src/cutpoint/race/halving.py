@@ -19,10 +19,10 @@ from cutpoint.evaluation.comparison import amount
 from cutpoint.evaluation.intervals import score
 from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.evaluation.outlook import Finishing, Outlook, outlook
-from cutpoint.race.judging import Rows
-from cutpoint.race.plan import PlannedTrial
-from cutpoint.race.prediction import RATE_SHARE
-from cutpoint.race.settings import Settings
+from cutpoint.planning.judging import Rows
+from cutpoint.planning.plan import PlannedTrial
+from cutpoint.planning.prediction import RATE_SHARE
+from cutpoint.planning.settings import Settings
 from cutpoint.race.short_runs import ShortRuns
 from cutpoint.race.standing import Standing
 from cutpoint.types import Dataset, Screened

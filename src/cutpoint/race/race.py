@@ -20,27 +20,27 @@ from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
-from cutpoint.race.advising import advise_on_plan
+from cutpoint.planning.calibration import Calibration
+from cutpoint.planning.judging import Judging, plan_judging
+from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.plan import Entry, Plan, PlannedTrial
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.answer import judge_once, result_of
-from cutpoint.race.calibration import Calibration
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.control import needless_control
 from cutpoint.race.examination import Examination
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.ground import Ground
 from cutpoint.race.halving import Halving, backbones_dropped
-from cutpoint.race.judging import Judging, plan_judging
-from cutpoint.race.plan import Entry, Plan, PlannedTrial
-from cutpoint.race.planning import make_plan
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.same_run import check_different, check_same_run
-from cutpoint.race.second_audit import audit_features
-from cutpoint.race.settings import Settings
 from cutpoint.race.standing import Standing
 from cutpoint.race.trial import TrialRun
-from cutpoint.race.watcher import Watcher
 from cutpoint.reports import write_report
+from cutpoint.survey.advising import advise_on_plan
+from cutpoint.survey.second_audit import audit_features
 from cutpoint.types import Audit, Comparison, Dataset, Result, Trial, Verdict
 
 _REPORT_SECONDS = 5.0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from cutpoint.data.summary import content_hash
 from cutpoint.errors import ArtifactError, BackboneError
-from cutpoint.race.plan import Entry, Plan
+from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.settings import Settings
 from cutpoint.race.run_folder import RunFolder
-from cutpoint.race.settings import Settings
 from cutpoint.types import Dataset
 
 

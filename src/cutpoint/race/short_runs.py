@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from cutpoint.data.splits import holdout
 from cutpoint.errors import DataError
+from cutpoint.planning.judging import Rows
+from cutpoint.planning.plan import PlannedTrial
+from cutpoint.planning.prediction import RATE_SHARE
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.choices import Choices, ShortRun, climb
 from cutpoint.race.ground import Ground
-from cutpoint.race.judging import Rows
-from cutpoint.race.plan import PlannedTrial
-from cutpoint.race.prediction import RATE_SHARE
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
-from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.recipe import FIRST_RANK, Recipe
 from cutpoint.training.fit import Fit
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.evaluation.comparison import LIKELY, PROVEN, compare
-from cutpoint.race.judging import Judging, Rows
-from cutpoint.race.plan import PlannedTrial
-from cutpoint.race.settings import Settings
+from cutpoint.planning.judging import Judging, Rows
+from cutpoint.planning.plan import PlannedTrial
+from cutpoint.planning.settings import Settings
 from cutpoint.race.trial import TrialRun
 from cutpoint.types import Comparison, Dataset, Screened, Trial
 

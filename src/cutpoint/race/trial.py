@@ -20,13 +20,13 @@ from cutpoint.evaluation.diagnosis import chance_score, diagnose
 from cutpoint.evaluation.drift import drift_finding
 from cutpoint.evaluation.intervals import score
 from cutpoint.model import Model
+from cutpoint.planning.judging import Rows
+from cutpoint.planning.plan import PlannedTrial, cut_name
+from cutpoint.planning.watcher import Watcher
 from cutpoint.race.ground import Ground
-from cutpoint.race.judging import Rows
 from cutpoint.race.latency import latency_ms
-from cutpoint.race.plan import PlannedTrial, cut_name
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.short_runs import ShortRuns
-from cutpoint.race.watcher import Watcher
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.runtime import PeakMemory
 from cutpoint.training.drift import drift_of

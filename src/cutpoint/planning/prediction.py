@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cutpoint.heads.boosting import expected_seconds
 from cutpoint.heads.trees import parameters_of
-from cutpoint.race.calibration import Calibration
-from cutpoint.race.memory import predict_memory
+from cutpoint.planning.calibration import Calibration
+from cutpoint.planning.memory import predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.types import Cost, Task
 

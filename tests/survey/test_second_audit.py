@@ -18,11 +18,11 @@ from cutpoint.backbones.vectors import vector_backbone
 from cutpoint.data import load_dataset
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.label_gain import label_gain_findings
-from cutpoint.race.probabilities import out_of_sample
-from cutpoint.race.second_audit import audit_features, audit_with_backbone
-from cutpoint.race.settings import Settings
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.settings import Settings
+from cutpoint.survey.label_gain import label_gain_findings
+from cutpoint.survey.probabilities import out_of_sample
+from cutpoint.survey.second_audit import audit_features, audit_with_backbone
 from cutpoint.types import Audit, Dataset, Finding
 
 _WIDTH = 16
@@ -131,7 +131,7 @@ def test_other_tasks_say_what_was_not_checked(rows: Dataset, tmp_path: Path) -> 
 
 
 def test_rows_beyond_the_limit_are_asked_about_too(rows: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cutpoint.race.probabilities.MOST_ROWS", 200)
+    monkeypatch.setattr("cutpoint.survey.probabilities.MOST_ROWS", 200)
     noisy, flipped = _noisy(rows, 0.1)
     train = noisy.splits["train"]
     asked, probabilities = out_of_sample(noisy, train, np.asarray(noisy.inputs)[train], seed=0)

@@ -14,13 +14,13 @@ from cutpoint.advice.limits import excluded_by
 from cutpoint.advice.situation import Situation
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.axes import measure_axes, sampled_rows, under_a_head
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.labels_curve import labels_curve
-from cutpoint.race.plan import Entry, Plan
-from cutpoint.race.planning import make_plan
-from cutpoint.race.settings import Settings
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
+from cutpoint.survey.axes import measure_axes, sampled_rows, under_a_head
+from cutpoint.survey.labels_curve import labels_curve
 from cutpoint.types import (
     Advice,
     Audit,

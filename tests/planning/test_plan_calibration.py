@@ -12,8 +12,8 @@ import tiny_texts
 from cutpoint.backbones.load import load_backbone
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race import calibration as room
-from cutpoint.race.calibration import calibrate
+from cutpoint.planning import calibration as room
+from cutpoint.planning.calibration import calibrate
 from cutpoint.types import Dataset, Task
 
 

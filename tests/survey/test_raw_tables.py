@@ -15,7 +15,7 @@ from cutpoint.cli.answers import Answers
 from cutpoint.cli.asked import asked_of
 from cutpoint.data import load_dataset
 from cutpoint.heads.boosting import expected_seconds
-from cutpoint.race.raw_tables import raw_table
+from cutpoint.survey.raw_tables import raw_table
 from cutpoint.types import Result
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cutpoint.data import load_dataset
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.settings import Settings
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.settings import Settings
 from cutpoint.types import Dataset
 
 

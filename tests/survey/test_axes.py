@@ -20,8 +20,8 @@ from cutpoint.backbones.vectors import vector_backbone
 from cutpoint.data import load_dataset
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.axes import measure_axes, sampled_rows
-from cutpoint.race.source_distance import source_distances
+from cutpoint.survey.axes import measure_axes, sampled_rows
+from cutpoint.survey.source_distance import source_distances
 from cutpoint.types import Axes, Circumstances, Dataset, LayerProbe
 
 

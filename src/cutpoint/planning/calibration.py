@@ -19,7 +19,7 @@ from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
 from cutpoint.heads.modules import LinearHead, NoHead
 from cutpoint.model import Network
-from cutpoint.race.memory import measure_activations, predict_memory
+from cutpoint.planning.memory import measure_activations, predict_memory
 from cutpoint.regimes import resolve_regimes
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
 from cutpoint.regimes.recipe import resolve_recipe

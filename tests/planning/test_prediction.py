@@ -6,8 +6,8 @@ import pytest
 
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.builtin import load_builtin
-from cutpoint.race.calibration import Calibration
-from cutpoint.race.prediction import predict_cost
+from cutpoint.planning.calibration import Calibration
+from cutpoint.planning.prediction import predict_cost
 from cutpoint.regimes import Phase, Regime
 from cutpoint.regimes.recipe import resolve_recipe
 from cutpoint.types import Cost, Task

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from cutpoint.errors import DataError
 from cutpoint.evaluation.learning_curve import Extrapolated, extrapolate
 from cutpoint.evaluation.metrics import METRICS
-from cutpoint.race.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
-from cutpoint.race.labels_sentence import labels_sentence
+from cutpoint.survey.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
+from cutpoint.survey.labels_sentence import labels_sentence
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
 
 _MOST_WORK = 100_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutpoint.race.plan import Plan, PlannedTrial
+from cutpoint.planning.plan import Plan, PlannedTrial
 from cutpoint.types import Comparison, Screened, Trial
 
 

@@ -10,11 +10,11 @@ from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.evaluation.metrics import METRICS
 from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import proposed_cuts
-from cutpoint.race.calibration import Calibration
-from cutpoint.race.judging import Judging
-from cutpoint.race.memory import refusal
-from cutpoint.race.prediction import RATE_SHARE, fit_seconds, passing, predict_cost
-from cutpoint.race.settings import Settings
+from cutpoint.planning.calibration import Calibration
+from cutpoint.planning.judging import Judging
+from cutpoint.planning.memory import refusal
+from cutpoint.planning.prediction import RATE_SHARE, fit_seconds, passing, predict_cost
+from cutpoint.planning.settings import Settings
 from cutpoint.regimes.injection import injected_sizes, why_not_here
 from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.regimes.regime import Regime

@@ -12,9 +12,9 @@ from cutpoint.backbones.tokens import MARKS
 from cutpoint.data.splits import holdout
 from cutpoint.errors import BackboneError, DataError
 from cutpoint.features.packing import pack
-from cutpoint.race.plan import Entry
-from cutpoint.race.settings import Settings
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.plan import Entry
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
 from cutpoint.types import Dataset
 
 _NAMED = 5

@@ -18,10 +18,10 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.data.splits import class_counts
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.judging import Judging, Rows
-from cutpoint.race.label_gain import label_gain_findings
-from cutpoint.race.probabilities import out_of_sample
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.judging import Judging, Rows
+from cutpoint.planning.watcher import Watcher
+from cutpoint.survey.label_gain import label_gain_findings
+from cutpoint.survey.probabilities import out_of_sample
 from cutpoint.types import Audit, Dataset, Finding, LabelIssue
 
 MOST_TEST = 5_000
@@ -43,9 +43,9 @@ def audit_features(
 ) -> Audit:
     """Look for wrong labels, near duplicates, shift between splits and classes that the backbone was taught.
 
-    Where the user corrected labels, what that gained is told as well (see `cutpoint.race.label_gain`).
+    Where the user corrected labels, what that gained is told as well (see `cutpoint.survey.label_gain`).
     Labels of the test split are not looked at. Of many rows some are drawn: see `MOST_TEST`, `MOST_COMPARED`,
-    `cutpoint.race.probabilities.MOST_ROWS` and `cutpoint.audit.shift.MOST_ROWS`.
+    `cutpoint.survey.probabilities.MOST_ROWS` and `cutpoint.audit.shift.MOST_ROWS`.
 
     Args:
         dataset: The data.

@@ -12,11 +12,11 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.errors import BackboneError, DataError
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.plan import Entry
-from cutpoint.race.settings import Settings
-from cutpoint.race.texts import as_tokens
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.plan import Entry
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.texts import as_tokens
+from cutpoint.planning.watcher import Watcher
 from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.types import Completion, Dataset, Task
 

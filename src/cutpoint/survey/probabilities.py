@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cutpoint.data.splits import class_counts
 from cutpoint.heads.exact import fit_exact
-from cutpoint.race.judging import Rows
+from cutpoint.planning.judging import Rows
 from cutpoint.types import Dataset
 
 MOST_ROWS = 4_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cutpoint.errors import CutpointError
-from cutpoint.race.settings import Target, parse_budget, parse_target
+from cutpoint.planning.settings import Target, parse_budget, parse_target
 from cutpoint.types import Score
 
 

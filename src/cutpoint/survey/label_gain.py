@@ -10,7 +10,7 @@ from cutpoint.data.collected import counted
 from cutpoint.evaluation.comparison import PROVEN, PairedGain, paired_gain
 from cutpoint.features.bank import FeatureBank
 from cutpoint.heads.exact import fit_exact
-from cutpoint.race.judging import Judging, Rows
+from cutpoint.planning.judging import Judging, Rows
 from cutpoint.types import Dataset, Finding
 
 CODE = "label-correction-gain"

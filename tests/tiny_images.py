@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 
@@ -21,8 +20,3 @@ def draw_stripes(folder: Path, per_class: int, seed: int = 0) -> Path:
             picture = 128 + 30 * wave + rng.normal(0, 100, wave.shape)
             Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
-
-
-@pytest.fixture(scope="session")
-def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_stripes(tmp_path_factory.mktemp("data") / "stripes", per_class=24)

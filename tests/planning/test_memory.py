@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cutpoint.backbones.torchvision_repair import import_torchvision
-from cutpoint.race.memory import (
+from cutpoint.planning.memory import (
     activation_bytes,
     measure_activations,
     predict_memory,
@@ -135,7 +135,7 @@ def test_checkpointing_keeps_the_inputs_of_the_layers() -> None:
 _FIT = """
 import torch
 from torch import nn
-from cutpoint.race.memory import measure_activations, predict_memory
+from cutpoint.planning.memory import measure_activations, predict_memory
 from cutpoint.runtime import PeakMemory
 
 inputs = torch.randn(2000, 1000)

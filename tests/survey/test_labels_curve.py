@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.race.labels_bench import Bench
-from cutpoint.race.labels_curve import labels_curve, multiple_of_scratch
+from cutpoint.survey.labels_bench import Bench
+from cutpoint.survey.labels_curve import labels_curve, multiple_of_scratch
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
 
 BINARY = Task(kind="binary", labels=("a", "b"))

@@ -12,13 +12,13 @@ from cutpoint.backbones.builtin import load_builtin
 from cutpoint.data import load_dataset
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.race.advising import advise_on_plan
-from cutpoint.race.judging import plan_judging
-from cutpoint.race.plan import Entry, Plan
-from cutpoint.race.planning import make_plan
-from cutpoint.race.settings import Settings
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.judging import plan_judging
+from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
 from cutpoint.regimes import resolve_regimes
+from cutpoint.survey.advising import advise_on_plan
 from cutpoint.types import Circumstances, Dataset, Limits
 
 Banks = dict[str, FeatureBank]

@@ -22,8 +22,8 @@ from cutpoint.features.bank import FeatureBank
 from cutpoint.features.seeding import seeded
 from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
-from cutpoint.race.source_distance import source_distances
 from cutpoint.runtime import available_memory
+from cutpoint.survey.source_distance import source_distances
 from cutpoint.types import IGNORED, Axes, Circumstances, Cost, Dataset, LayerProbe, Task, TaskKind
 
 FEWEST_ROWS, MOST_ROWS = 300, 1000

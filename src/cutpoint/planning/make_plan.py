@@ -10,9 +10,9 @@ from cutpoint.data.summary import summarise
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import probe_layers
-from cutpoint.race.calibration import calibrate
-from cutpoint.race.judging import Judging
-from cutpoint.race.plan import (
+from cutpoint.planning.calibration import calibrate
+from cutpoint.planning.judging import Judging
+from cutpoint.planning.plan import (
     Entry,
     Plan,
     PlannedTrial,
@@ -22,8 +22,8 @@ from cutpoint.race.plan import (
     plan_trials,
     without_room,
 )
-from cutpoint.race.settings import Settings
-from cutpoint.race.watcher import Watcher
+from cutpoint.planning.settings import Settings
+from cutpoint.planning.watcher import Watcher
 from cutpoint.types import LayerProbe, Trial
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.data.splits import folds, holdout
-from cutpoint.race.settings import Settings
+from cutpoint.planning.settings import Settings
 from cutpoint.types import Dataset
 
 Rows = NDArray[np.int64]

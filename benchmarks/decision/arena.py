@@ -45,6 +45,6 @@ def arena(cell: Cell, seed: int, work: Path, cache: str) -> Arena:
     return Arena(
         dataset,
         [Entry(cell.backbone(), regimes), hand_made(dataset)],
-        Settings(budget_seconds=BUDGET_SECONDS, seed=seed, threads=1),
+        Settings(budget_seconds=BUDGET_SECONDS, seed=seed, threads=1, remedies=False),
         ActivationCache(work / cache),
     )

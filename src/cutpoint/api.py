@@ -56,6 +56,7 @@ def fit(
     target: str | None = None,
     min_gain: float = 0.005,
     exhaustive: bool = False,
+    remedies: bool = True,
     cut: int | str | None = None,
     image_size: int | None = None,
     max_length: int | None = None,
@@ -93,6 +94,8 @@ def fit(
         target: Stop when good enough: "accuracy>=0.95", judged by the lower bound of the interval.
         min_gain: Least gain for which a dearer regime is worth it, in units of the metric.
         exhaustive: Run every trial to its end, whatever it promises.
+        remedies: Whether regimes that mend what the best fine-tune lacks (overfitting, instability) are tried as well,
+            where `regimes` is "auto".
         cut: Where regimes that train above a cut are cut; None: where the every-layer probe proposes.
         image_size: Pixels in place of the backbone's own input size.
         max_length: Tokens at which texts are cut off, in place of the backbone's own limit.
@@ -157,6 +160,7 @@ def fit(
         min_gain=min_gain,
         is_automatic=_is_automatic(regimes),
         exhaustive=exhaustive,
+        remedies=remedies,
         target=parse_target(target, dataset.task.metric),
         seed=seed,
         cut=cut,

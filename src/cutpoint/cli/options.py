@@ -242,6 +242,14 @@ OtherTask = Annotated[
         rich_help_panel=_CIRCUMSTANCES,
     ),
 ]
+Remedies = Annotated[
+    bool,
+    typer.Option(
+        "--remedies/--no-remedies",
+        help="Try regimes that mend what the best fine-tune lacks, such as overfitting.",
+        rich_help_panel=_RACE,
+    ),
+]
 Cut = Annotated[
     str | None,
     typer.Option(

@@ -37,6 +37,8 @@ class Settings(Record):
     seed: int = 0
     is_automatic: bool = True
     """Whether Cutpoint chose the regimes, or the user named them."""
+    remedies: bool = True
+    """Whether what the best fine-tune lacks is tried to be mended, where Cutpoint chose the regimes."""
     exhaustive: bool = False
     """Run every trial to its end, whatever it promises."""
     cut: int | str | None = None

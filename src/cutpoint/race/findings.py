@@ -55,7 +55,7 @@ def _negative_transfer(
         rivals = [t for t in judged if t.backbone == scratch.backbone and not _is_scratch(t)]
         if not rivals:
             continue
-        best = _best(rivals)
+        best = best_of(rivals)
         finding = negative_transfer(
             dataset.task,
             dataset.targets[judging.judged],
@@ -79,7 +79,7 @@ def _says_nothing(
     ]
     if not plain or not probes:
         return []
-    probe = _best(probes)
+    probe = best_of(probes)
     compared = compare(
         dataset.task,
         dataset.targets[judging.judged],
@@ -186,7 +186,7 @@ def _is_scratch(trial: Trial) -> bool:
     return isinstance(stated, dict) and stated.get("init") == "random"
 
 
-def _best(trials: Sequence[Trial]) -> Trial:
+def best_of(trials: Sequence[Trial]) -> Trial:
     """The best validated trial."""
 
     def merit(trial: Trial) -> float:
@@ -196,3 +196,9 @@ def _best(trials: Sequence[Trial]) -> Trial:
         return score.value if METRICS[score.metric].greater_is_better else -score.value
 
     return max(trials, key=merit)
+
+
+def trains_blocks(trial: Trial) -> bool:
+    """Whether more than a head was trained, from pretrained weights."""
+    stages = trial.recipe.get("stages", [])
+    return not _is_scratch(trial) and any(stage["phase"]["train"] != "head" for stage in stages)

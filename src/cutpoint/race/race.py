@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from cutpoint.advice.limits import excluded_by
 from cutpoint.artifacts import load_model, save_model
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.errors import CutpointError, TrainingError
@@ -30,9 +31,11 @@ from cutpoint.race.answer import judge_once, result_of
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.control import needless_control
 from cutpoint.race.examination import Examination
+from cutpoint.race.findings import best_of, trains_blocks
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.ground import Ground
 from cutpoint.race.halving import Halving, backbones_dropped
+from cutpoint.race.mending import mending_trials
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.same_run import check_different, check_same_run
@@ -179,11 +182,33 @@ class Race:
             self._write(plan, "interrupted")
         for planned, reason in halving.drop_lower_half():
             self._record(self._unrun(planned, "eliminated", reason))
-        while (next_one := halving.next()) is not None:
-            self._take_turn(plan, next_one, halving)
+        self._run_promising(plan, halving)
+        for planned, reason in self._mending(plan):
+            self.watcher.on_message(f"{planned.id} is tried: {reason}.")
+            self.standing.remedies[planned.id] = reason
+            if not self._is_left_out(plan, planned, "short run"):
+                self._screen(plan, planned, halving)
+        self._run_promising(plan, halving)
+
+    def _run_promising(self, plan: Plan, halving: Halving) -> None:
+        """To their end, the most promising first, as long as one promises what pays."""
+        while (planned := halving.next()) is not None:
+            self._take_turn(plan, planned, halving)
             self._write(plan, "interrupted")
         for planned, reason in halving.give_up():
             self._record(self._unrun(planned, "eliminated", reason))
+
+    def _mending(self, plan: Plan) -> list[tuple[PlannedTrial, str]]:
+        """Remedies for the best trial that trained blocks to its end; none where the user named the regimes."""
+        ended = [
+            trial
+            for trial in self.standing.trials
+            if trial.id in self.standing.predictions and trains_blocks(trial)
+        ]
+        if not ended or not self.settings.is_automatic or not self.settings.remedies:
+            return []
+        ill = best_of(ended)
+        return list(mending_trials(plan, self.banks[ill.backbone], self.judging, ill))
 
     def _screen(self, plan: Plan, planned: PlannedTrial, halving: Halving) -> None:
         self.watcher.on_trial_start(planned)
@@ -251,6 +276,8 @@ class Race:
         with self._recording_failure(planned, "run"):
             trial = run.run(partial(halving.after_folds, planned) if halving and weighs else None)
             standing.predicted_seconds += planned.predicted.seconds or 0.0
+            if refused := self._over_limits(trial):
+                trial = trial.model_copy(update={"status": "eliminated", "reason": refused})
             if trial.status == "eliminated":
                 self._record(trial)
                 return
@@ -270,6 +297,13 @@ class Race:
             if takes_lead:
                 standing.leader = trial
             self._record(trial, comparison)
+
+    def _over_limits(self, trial: Trial) -> str:
+        """The limit that a trial breaks as it was measured; memory was judged by its prediction, since what is measured
+        is the whole process's."""
+        backbone = self.banks[trial.backbone].backbone
+        cost = trial.cost.model_copy(update={"peak_memory_bytes": None})
+        return excluded_by(self.settings.limits, cost, backbone.reference, backbone.provenance)
 
     @contextmanager
     def _recording_failure(self, planned: PlannedTrial, rung: str) -> Iterator[None]:
@@ -304,7 +338,7 @@ class Race:
         return described
 
     def _record(self, trial: Trial, comparison: Comparison | None = None) -> None:
-        self.standing.trials.append(trial)
+        trial = self.standing.record(trial)
         self.watcher.on_trial_end(trial, comparison)
 
     def _unrun(self, planned: PlannedTrial, status: str, reason: str) -> Trial:

@@ -12,7 +12,7 @@ from cutpoint.planning.judging import Judging, Rows
 from cutpoint.planning.plan import PlannedTrial
 from cutpoint.planning.settings import Settings
 from cutpoint.race.trial import TrialRun
-from cutpoint.types import Comparison, Dataset, Screened, Trial
+from cutpoint.types import Comparison, Dataset, Finding, Screened, Trial
 
 
 @dataclass
@@ -26,9 +26,19 @@ class Standing:
     predictions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Trial → (repeats, judged rows, …) scores of a trial that was run to its end."""
     runs: dict[str, TrialRun] = field(default_factory=dict)
+    remedies: dict[str, str] = field(default_factory=dict)
+    """Trial that was not planned at first → why it is tried."""
     leader: Trial | None = None
     predicted_seconds: float = 0.0
     """Of everything that was run, as the plan predicted it."""
+
+    def record(self, trial: Trial) -> Trial:
+        """Take up how a trial ended; one that is tried as a remedy says so."""
+        if trial.id in self.remedies:
+            tried = Finding(code="remedy", severity="info", text=f"Tried because {self.remedies[trial.id]}.")
+            trial = trial.model_copy(update={"findings": (*trial.findings, tried)})
+        self.trials.append(trial)
+        return trial
 
     def leading_on(self, rows: Rows) -> NDArray[np.float32] | None:
         """(repeats, rows, …) scores of the leader; None while nothing leads."""

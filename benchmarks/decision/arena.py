@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cutpoint.api import hand_made
 from cutpoint.features.store import ActivationCache
+from cutpoint.planning.entries import hand_made
 from cutpoint.planning.plan import Entry
 from cutpoint.planning.settings import Settings
 from cutpoint.regimes import resolve_regimes

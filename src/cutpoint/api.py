@@ -10,36 +10,41 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from cutpoint.artifacts import change_of_scores, load_model, merge_model, save_model
-from cutpoint.audit import Examined, Repair, examine_content, write_splits
+from cutpoint.audit import Repair, examine_content, write_splits
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
-from cutpoint.backbones.table import BUILTIN_NAMES
-from cutpoint.backbones.tfidf import tfidf_backbone
-from cutpoint.backbones.vectors import statistics_backbone, vector_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.data.corrected import apply_corrections
-from cutpoint.errors import ArtifactError, BackboneError, DataError, RegimeError
+from cutpoint.data.summary import describe
+from cutpoint.errors import ArtifactError, DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
 from cutpoint.model import Model, OnProgress
-from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.entries import (
+    audience_of,
+    check_places,
+    entries_for,
+    is_automatic,
+    readout_for,
+    with_controls,
+)
+from cutpoint.planning.plan import Plan
 from cutpoint.planning.settings import Settings, parse_budget, parse_target
 from cutpoint.planning.texts import as_tokens
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.race import Race
 from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
-from cutpoint.regimes import Audience, Regime, resolve_regimes
+from cutpoint.regimes import Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
 from cutpoint.runtime import choose_device, set_threads, tune_allocator
 from cutpoint.survey.advising import advise_before
+from cutpoint.survey.first_audit import audit_first
 from cutpoint.survey.second_audit import audit_with_backbone
-from cutpoint.types import Advice, Audit, Circumstances, Dataset, Limits, Readout, Result, Score, Task
+from cutpoint.types import Advice, Audit, Circumstances, Dataset, Limits, Result, Score
 
-_MOST_NAMED = 10
 DEFAULT_OUT = "cutpoint-run"
 _LIBRARIES = ("cutpoint", "torch", "timm", "transformers", "peft", "numpy", "scikit-learn", "pillow")
 
@@ -132,7 +137,7 @@ def fit(
     resolve_regimes(regimes)  # names that are wrong are told before the data are read
     budget_seconds = parse_budget(budget)
     limits = limits or Limits()
-    _check_places(backbones, limits)
+    check_places(backbones, limits)
     folder = open_folder(Path(out))
     if not restart:
         threads, device = _machine(folder, threads, device)
@@ -154,11 +159,11 @@ def fit(
     if labels is not None:
         dataset = apply_corrections(dataset, Path(labels))
         watcher.on_message(f"{dataset.notes[-1][0].upper()}{dataset.notes[-1][1:]}.")
-    dataset, found = _audited(dataset, allow_leakage=allow_leakage, watcher=watcher)
+    dataset, found = audit_first(dataset, allow_leakage=allow_leakage, watcher=watcher)
     settings = Settings(
         budget_seconds=budget_seconds,
         min_gain=min_gain,
-        is_automatic=_is_automatic(regimes),
+        is_automatic=is_automatic(regimes),
         exhaustive=exhaustive,
         remedies=remedies,
         target=parse_target(target, dataset.task.metric),
@@ -173,7 +178,7 @@ def fit(
         limits=limits,
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))
-    entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
+    entries = entries_for(dataset, backbones, chosen, image_size, max_length, is_auto=is_automatic(regimes))
     dataset = as_tokens(dataset, entries, settings, watcher)
     meter = None
     if reference is not None:
@@ -263,12 +268,12 @@ def advise(
         limits=limits or Limits(),
         circumstances=circumstances or Circumstances(),
     )
-    _check_places(backbones, settings.limits)
+    check_places(backbones, settings.limits)
     dataset = load_dataset(data, targets=targets, seed=seed, **options)
     watcher.on_message(describe(dataset))
-    dataset, found = _audited(dataset, allow_leakage=True, watcher=watcher)  # advice trains nothing on it
-    chosen = _with_controls(resolve_regimes(regimes, audience_of(dataset)), dataset, settings.circumstances)
-    entries = _entries(dataset, backbones, chosen, image_size, max_length, is_auto=_is_automatic(regimes))
+    dataset, found = audit_first(dataset, allow_leakage=True, watcher=watcher)  # advice trains nothing on it
+    chosen = with_controls(resolve_regimes(regimes, audience_of(dataset)), dataset, settings.circumstances)
+    entries = entries_for(dataset, backbones, chosen, image_size, max_length, is_auto=is_automatic(regimes))
     dataset = as_tokens(dataset, entries, settings, watcher)
     for entry in entries:
         entry.backbone.module.to(settings.device)
@@ -434,136 +439,12 @@ def fix_splits(data: Any, out: str | Path, **options: Any) -> Repair:
     return write_splits(examined.dataset, examined.alike, Path(out))
 
 
-def describe(dataset: Dataset) -> str:
-    """One line on what was understood of the data."""
-    task, counts = dataset.task, {name: len(rows) for name, rows in dataset.splits.items()}
-    sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    what = f", {len(task.labels)} {'tags' if task.kind == 'tagging' else 'classes'}" if task.labels else ""
-    held = " (held out from it)" if dataset.test_origin == "held out" else ""
-    aside = ""
-    if dataset.quarantined:
-        named = "; ".join(f"{each.name} ({each.reason})" for each in dataset.quarantined[:_MOST_NAMED])
-        more = len(dataset.quarantined) - _MOST_NAMED
-        rest = f" and {more} more, in result.json" if more > 0 else ""
-        aside = f" Set aside, {len(dataset.quarantined)} unreadable: {named}{rest}."
-    return f"{dataset.modality} data, {task.kind}{what}: {sizes}{held}. Judged by {task.metric}.{aside}"
-
-
-def _audited(dataset: Dataset, *, allow_leakage: bool, watcher: Watcher) -> tuple[Dataset, Audit]:
-    """The data as they are to be trained on, and what is odd in them.
-
-    Raises:
-        DataError: Copies of training examples are judged on, and that is not allowed.
-    """
-    examined: Examined = examine_content(
-        dataset, lambda done, total: watcher.on_work("auditing the data", done, total)
-    )
-    found = examined.audit
-    if found.leaks and not allow_leakage:
-        raise DataError(
-            " ".join(leak.text for leak in found.leaks),
-            f"Look with cutpoint audit {dataset.source}. Add --fix OUT.csv to it for splits without copies, or allow "
-            "them by --allow-leakage (allow_leakage=True).",
-        )
-    for finding in found.findings:
-        if finding.severity != "info":
-            watcher.on_message(f"Audit: {finding.text}")
-    return examined.dataset, found
-
-
 def _machine(folder: RunFolder, threads: int | None, device: str) -> tuple[int | None, str]:
     """Threads and device as asked for; what was left open follows the plan of a run that goes on."""
     plan = read_record(folder.plan, Plan)
     if plan is None:
         return threads, device
     return threads or plan.settings.threads, plan.settings.device if device == "auto" else device
-
-
-def _entries(
-    dataset: Dataset,
-    backbones: str | Backbone | Sequence[str | Backbone],
-    regimes: Sequence[Regime],
-    image_size: int | None,
-    max_length: int | None,
-    *,
-    is_auto: bool,
-) -> list[Entry]:
-    """Backbones with what races on each; hand-made features join an automatic race as a cheap honest trial."""
-    if dataset.modality == "features":
-        heads = [regime for regime in regimes if regime.is_head_only]
-        if not heads:
-            raise RegimeError(
-                "Plain features have no backbone to train, and none of these regimes trains a head alone.",
-                "Name linear-probe or mlp-head, or leave --regime out.",
-            )
-        width = dataset.inputs.shape[1]  # type: ignore[union-attr]
-        return [Entry(vector_backbone(width, dataset.columns), heads)]
-    named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else list(backbones)
-    options: dict[str, Any] = {"image_size": image_size}
-    if dataset.modality == "text":
-        options = {"readout": readout_for(dataset.task), "max_length": max_length}
-    entries = [Entry(load_backbone(each, modality=dataset.modality, **options), regimes) for each in named]
-    if is_auto and dataset.task.kind not in ("tagging", "language"):
-        entries.append(hand_made(dataset))
-    return entries
-
-
-def _check_places(backbones: str | Backbone | Sequence[str | Backbone], limits: Limits) -> None:
-    """Raise where --local-only is said and a backbone would be fetched: before anything is."""
-    if not limits.local_only:
-        return
-    named = [backbones] if isinstance(backbones, (str, Path, Backbone, nn.Module)) else backbones
-    for each in named:
-        if isinstance(each, (str, Path)) and not Path(each).is_dir() and each not in BUILTIN_NAMES:
-            raise BackboneError(
-                f"The backbone {str(each)!r} is no folder of this machine, and only those are allowed.",
-                f"Name a folder with --backbone, or {', '.join(BUILTIN_NAMES)}; or leave --local-only out.",
-            )
-
-
-def _with_controls(
-    regimes: Sequence[Regime], dataset: Dataset, circumstances: Circumstances
-) -> tuple[Regime, ...]:
-    """From scratch is always priced; adapters are where many tasks are to share a backbone."""
-    if dataset.modality == "features":
-        return tuple(regimes)
-    extra = ["scratch", *(["lora"] if circumstances.tasks > 1 else [])]
-    known = {regime.name for regime in regimes}
-    return (*regimes, *resolve_regimes([name for name in extra if name not in known]))
-
-
-def audience_of(dataset: Dataset) -> Audience:
-    """Which automatic regimes suit the data."""
-    return "language" if dataset.task.kind == "language" else dataset.modality
-
-
-def readout_for(task: Task) -> Readout:
-    """What a text backbone has to put out for a task."""
-    return {"tagging": "words", "language": "language"}.get(task.kind, "pooled")  # type: ignore[return-value]
-
-
-def hand_made(dataset: Dataset) -> Entry:
-    """A cheap honest trial without any pretrained network: statistics of images, or term weights of texts."""
-    (probe,) = resolve_regimes("linear-probe")
-    if dataset.modality == "text":
-        name, summary = (
-            "tf-idf",
-            "A linear layer on the weights of words and pairs of words; no pretrained network.",
-        )
-        seen = np.concatenate([rows for split, rows in dataset.splits.items() if split != "test"])
-        backbone = tfidf_backbone([dataset.inputs[int(row)] for row in seen])
-    else:
-        name, summary = (
-            "image-statistics",
-            "A linear layer on hand-made statistics of the image; no pretrained network.",
-        )
-        backbone = statistics_backbone()
-    return Entry(backbone, [probe.model_copy(update={"name": name, "summary": summary})])
-
-
-def _is_automatic(regimes: str | Regime | Sequence[str | Regime]) -> bool:
-    named = [regimes] if isinstance(regimes, (str, Regime)) else regimes
-    return any(entry in ("auto", "all") for entry in named)
 
 
 def _rows_of(dataset: Dataset, split: str | None) -> NDArray[np.int64]:

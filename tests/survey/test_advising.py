@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.api import hand_made
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.data import load_dataset
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
+from cutpoint.planning.entries import hand_made
 from cutpoint.planning.judging import plan_judging
 from cutpoint.planning.make_plan import make_plan
 from cutpoint.planning.plan import Entry, Plan

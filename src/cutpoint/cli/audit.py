@@ -83,12 +83,12 @@ def audit(
     Exit code 4 where copies of training examples stand in the validation or test split, unless --fix is given. With
     --show-mask, trained tokens are highlighted, or in ⟦ ⟧ where the output is no terminal.
     """
-    from cutpoint import api
     from cutpoint.audit import check_new_table, examine_content, write_splits
     from cutpoint.cli.counter import counter
     from cutpoint.cli.found import show_audit
     from cutpoint.data import load_dataset, summarise
     from cutpoint.data.corrected import write_review
+    from cutpoint.data.summary import describe
 
     if fix is not None:
         check_new_table(fix)
@@ -110,7 +110,7 @@ def audit(
     if review is not None:
         write_review(found.label_issues, review)
     facts: dict[str, Any] = {
-        "understood": api.describe(replace(dataset, quarantined=())),
+        "understood": describe(replace(dataset, quarantined=())),
         "task": dataset.task.model_dump(mode="json"),
         "data": summarise(dataset).model_dump(mode="json"),
         "audit": found.model_dump(mode="json"),
@@ -191,10 +191,10 @@ def _loaded(
         if review is not None or image_size is not None:
             raise DataError("--review and --image-size need features.", "Name a network with --backbone.")
         return None
-    from cutpoint import api
     from cutpoint.backbones.load import load_backbone
+    from cutpoint.planning.entries import readout_for
 
-    readout = api.readout_for(dataset.task)
+    readout = readout_for(dataset.task)
     return load_backbone(
         backbone, modality=dataset.modality, readout=readout, max_length=max_length, image_size=image_size
     )

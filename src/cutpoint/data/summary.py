@@ -10,6 +10,8 @@ import xxhash
 from cutpoint.data.splits import class_counts
 from cutpoint.types import Dataset, DataSummary
 
+_MOST_NAMED = 10
+
 
 def content_hash(dataset: Dataset) -> str:
     """xxh3-128 over keys, targets, splits, groups and the task: equal where the same run would follow.
@@ -46,3 +48,18 @@ def summarise(dataset: Dataset) -> DataSummary:
         quarantined=dataset.quarantined,
         notes=dataset.notes,
     )
+
+
+def describe(dataset: Dataset) -> str:
+    """One line on what was understood of the data."""
+    task, counts = dataset.task, {name: len(rows) for name, rows in dataset.splits.items()}
+    sizes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    what = f", {len(task.labels)} {'tags' if task.kind == 'tagging' else 'classes'}" if task.labels else ""
+    held = " (held out from it)" if dataset.test_origin == "held out" else ""
+    aside = ""
+    if dataset.quarantined:
+        named = "; ".join(f"{each.name} ({each.reason})" for each in dataset.quarantined[:_MOST_NAMED])
+        more = len(dataset.quarantined) - _MOST_NAMED
+        rest = f" and {more} more, in result.json" if more > 0 else ""
+        aside = f" Set aside, {len(dataset.quarantined)} unreadable: {named}{rest}."
+    return f"{dataset.modality} data, {task.kind}{what}: {sizes}{held}. Judged by {task.metric}.{aside}"

@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-_START = "import sys; from cutpoint.cli.main import main; sys.exit(main(sys.argv[1:]))"
+# A shell that runs the tests in the background has its children ignore the signal.
+_START = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from cutpoint.cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 def test_interrupt_leaves_a_valid_run_and_the_same_command_goes_on(

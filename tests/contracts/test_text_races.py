@@ -87,7 +87,7 @@ def language(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     lines = [json.dumps({"prompt": text[:3], "completion": text[3:]}) for text in tiny_texts.sentences(80)]
     data.write_text("\n".join(lines))
     network = tiny_texts.save_language_model(folder / "network")
-    return race(data, folder / "run", network, ["unchanged", BRIEF_LORA, BRIEF_FULL]), folder
+    return race(data, folder / "run", network, ["unchanged", BRIEF_LORA, BRIEF_FULL], exhaustive=True), folder
 
 
 def test_language_race_finishes_and_writes_samples(language: tuple[Result, Path]) -> None:
@@ -168,7 +168,11 @@ def test_labels_of_a_reference_are_nothing_to_a_language_model(
 def test_another_run_gives_the_same(language: tuple[Result, Path], tmp_path: Path) -> None:
     result, folder = language
     again = race(
-        folder / "data.jsonl", tmp_path / "run", folder / "network", ["unchanged", BRIEF_LORA, BRIEF_FULL]
+        folder / "data.jsonl",
+        tmp_path / "run",
+        folder / "network",
+        ["unchanged", BRIEF_LORA, BRIEF_FULL],
+        exhaustive=True,
     )
     assert [trial.validation for trial in again.trials] == [trial.validation for trial in result.trials]
     assert again.test == result.test and again.samples == result.samples

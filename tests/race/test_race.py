@@ -53,7 +53,7 @@ def comparable(result: Result) -> dict[str, Any]:
         for epoch in (epoch for curve in trial["curves"] for epoch in curve):
             epoch["seconds"] = None
         trial["reason"] = trial["reason"].split(", and")[0]
-    content["verdict"] = content["advice"] = None
+    content["verdict"] = content["advice"] = content["audit"]["seconds"] = None
     return content
 
 

@@ -56,6 +56,11 @@ class Adapter(Record):
         return self
 
     @property
+    def is_virtual(self) -> bool:
+        """Whether it takes up positions in front of the text instead of changing a layer."""
+        return self.kind in ("prefix", "prompt")
+
+    @property
     def size(self) -> int:
         """The rank as a number.
 

@@ -69,7 +69,7 @@ def load_adapter(module: nn.Module, folder: Path) -> Adapter:
 
 
 def _put_in(module: nn.Module, adapter: Adapter, folder: Path) -> None:
-    if adapter.kind in ("prefix", "prompt"):
+    if adapter.is_virtual:
         add_virtual_tokens(module, adapter)
     elif adapter.kind == "bottleneck":
         add_bottlenecks(module, json.loads((folder / CONFIG).read_text())["targets"], adapter.size)
@@ -85,7 +85,7 @@ def _config(module: Any, adapter: Adapter) -> dict[str, Any]:
         end = f".{BOTTLENECK}"
         targets = [path.removesuffix(end) for path, _ in module.named_modules() if path.endswith(end)]
         return {"adapter_type": "bottleneck", "targets": targets, "hidden": adapter.size}
-    if adapter.kind in ("prefix", "prompt"):
+    if adapter.is_virtual:
         return {**module.virtual_tokens.peft_config(module), "task_type": task_type(module)}
     config = module.peft_config[ADAPTER_NAME].to_dict()
     return {key: value for key, value in config.items() if key != "runtime_config"}
@@ -93,7 +93,7 @@ def _config(module: Any, adapter: Adapter) -> dict[str, Any]:
 
 def _weights(module: nn.Module, adapter: Adapter) -> dict[str, Tensor]:
     """Key in the file → the tensor of the network, not a copy."""
-    if adapter.kind in ("prefix", "prompt"):
+    if adapter.is_virtual:
         return dict(module.get_submodule(VIRTUAL_TOKENS).named_parameters())
     if adapter.kind == "bottleneck":
         named = {name: tensor for name, tensor in module.named_parameters() if is_adapter_parameter(name)}

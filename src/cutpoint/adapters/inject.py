@@ -46,7 +46,7 @@ def inject(module: nn.Module, adapter: Adapter, blocks: Sequence[str]) -> None:
         raise RegimeError(reason, "Choose another adapter for this backbone.")
     if adapter.base == "nf4":
         quantise_linears(module)
-    if adapter.kind in ("prefix", "prompt"):
+    if adapter.is_virtual:
         add_virtual_tokens(module, adapter)
         return
     targets = resolve_targets(module, adapter, blocks)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.model import Model
-from cutpoint.types import Preprocessing, Record, VectorPreprocessing, Words
+from cutpoint.types import Preprocessing, Record, TextPreprocessing, VectorPreprocessing, Words
 
 TOLERANCE = 0.02
 """Of the largest answer: machines differ in the fourth digit, another preprocessing in the first."""
@@ -124,10 +124,18 @@ def _answers(model: Model) -> list[NDArray[np.float64]]:
     found = []
     with torch.inference_mode():
         for each in inputs:
-            batch = own.collate([own.prepare(each)])
+            batch = own.collate([_with_room(own.prepare(each), model)])
             logits = model.network(own.to_network(batch.to(model.device)))
             found.append(logits.double().flatten().cpu().numpy())
     return found
+
+
+def _with_room(prepared: NDArray[Any], model: Model) -> NDArray[Any]:
+    """A text without its end, where virtual tokens of an adapter take up positions of the network."""
+    preprocessing, adapter = model.backbone.preprocessing, model.adapter
+    if not isinstance(preprocessing, TextPreprocessing) or adapter is None or not adapter.is_virtual:
+        return prepared
+    return prepared[..., : max(preprocessing.max_length - adapter.size, 1)]
 
 
 def _fixed_inputs(model: Model) -> list[Any]:

@@ -93,7 +93,7 @@ def _why_not_packed(entries: Sequence[Entry]) -> str:
         if not entry.backbone.module.reading.packs:  # type: ignore[union-attr]
             return f"{entry.backbone.name} would mix them"
         for regime in entry.regimes:
-            if regime.adapter is not None and regime.adapter.kind in ("prefix", "prompt"):
+            if regime.adapter is not None and regime.adapter.is_virtual:
                 return f"the virtual tokens of {regime.name} stand in front of a row, once"
     return ""
 

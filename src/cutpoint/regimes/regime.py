@@ -205,5 +205,5 @@ class Regime(Record):
         nothing may be read from caches.
         """
         adapter = self.adapter
-        is_other = adapter is not None and (adapter.base != "full" or adapter.kind in ("prefix", "prompt"))
+        is_other = adapter is not None and (adapter.base != "full" or adapter.is_virtual)
         return is_other or self.init == "random"

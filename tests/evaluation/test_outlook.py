@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.evaluation.outlook import Finishing, outlook
-from cutpoint.types import Task
+from cutpoint.evaluation.outlook import Finished, Finishing, outlook
+from cutpoint.types import Score, Task
 
 TASK = Task(kind="binary", labels=("no", "yes"))
 FINISHING = Finishing(shrink=0.8, spread=0.25)
@@ -73,3 +73,17 @@ def test_errors_shrink_toward_nought() -> None:
     found = outlook(task, targets, short, leader, finishing=Finishing(0.8, 0.0), min_gain=0.005)
     assert found.expected == pytest.approx(0.8)
     assert found.gain == pytest.approx(0.1, abs=1e-5)
+
+
+def test_finished_trials_teach_what_finishing_brings() -> None:
+    prior = Finishing(shrink=0.8, spread=0.3, within=0.1)
+
+    def score(value: float) -> Score:
+        return Score(metric="accuracy", value=value, low=0.0, high=1.0, n=1000)
+
+    taught = prior.learned_from([Finished(score(0.6), score(0.8))])
+    assert 0.5 < taught.shrink < 0.6
+    assert taught.spread < prior.spread
+    few = [Score(metric="accuracy", value=value, low=0.0, high=1.0, n=10) for value in (0.6, 0.8)]
+    assert prior.learned_from([Finished(*few)]).shrink > taught.shrink
+    assert prior.learned_from([]) == prior

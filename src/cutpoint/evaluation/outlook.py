@@ -8,16 +8,18 @@ the expected gain over the leader, counting only the resamples in which it wins,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.evaluation.intervals import as_repeats
-from cutpoint.evaluation.metrics import Metric, check_metric
+from cutpoint.evaluation.metrics import METRICS, Metric, check_metric
 from cutpoint.evaluation.resampling import bootstrap
-from cutpoint.types import Task
+from cutpoint.types import Score, Task
 
 Array = NDArray[Any]
 
@@ -30,11 +32,60 @@ class Finishing:
 
     Attributes:
         shrink: Median share of the error that is left.
-        spread: Standard deviation of its logarithm.
+        spread: Standard deviation of its logarithm from one data set to another.
+        within: The same among the trials of one data set: what finishing one trial cannot tell of another.
     """
 
     shrink: float
     spread: float
+    within: float = 0.0
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the logarithm for a trial that is to come."""
+        return math.hypot(self.spread, self.within)
+
+    def learned_from(self, finished: Sequence[Finished]) -> Finishing:
+        """What is believed after some trials of this data set were finished (normal prior and likelihood)."""
+        precision, weighted = self.spread**-2, math.log(self.shrink) * self.spread**-2
+        for trial in finished:
+            certainty = 1 / (self.within**2 + trial.variance)
+            precision += certainty
+            weighted += certainty * trial.log_share
+        return replace(self, shrink=math.exp(weighted / precision), spread=precision**-0.5)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial that had a short run and was finished.
+
+    Attributes:
+        short: Score of the short run.
+        final: Score at the end.
+    """
+
+    short: Score
+    final: Score
+
+    @property
+    def log_share(self) -> float:
+        """Logarithm of the share of the error that was left."""
+        return math.log(_error(self.final) / _error(self.short))
+
+    @property
+    def variance(self) -> float:
+        """Of that logarithm, by the few examples that errors were counted on; right for accuracy, and the order of it
+        for others."""
+        return sum(
+            max(1 - _error(score), 0.0) / (_error(score) * score.n) for score in (self.short, self.final)
+        )
+
+
+def _error(score: Score) -> float:
+    """Distance from the best value, and not nought: one more example might have been wrong."""
+    greater_is_better = METRICS[score.metric].greater_is_better
+    error = 1 - score.value if greater_is_better else score.value
+    return max(error, 0.5 / score.n)
 
 
 @dataclass(frozen=True)
@@ -83,7 +134,7 @@ def outlook(
     metric = check_metric(task)
     now = _resampled(metric, task, targets, short, groups, seed)
     random = np.random.default_rng(seed)
-    left = finishing.shrink * np.exp(finishing.spread * random.standard_normal(len(now)))
+    left = finishing.shrink * np.exp(finishing.deviation * random.standard_normal(len(now)))
     final = _finished(metric, now, left)
     low, expected, high = (float(value) for value in np.nanquantile(final, (0.025, 0.5, 0.975)))
     if leader is None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cutpoint.evaluation.comparison import amount
 from cutpoint.evaluation.intervals import score
 from cutpoint.evaluation.metrics import METRICS, check_metric
-from cutpoint.evaluation.outlook import Finishing, Outlook, outlook
+from cutpoint.evaluation.outlook import Finished, Finishing, Outlook, outlook
 from cutpoint.planning.judging import Rows
 from cutpoint.planning.plan import PlannedTrial
 from cutpoint.planning.prediction import RATE_SHARE
@@ -28,7 +28,7 @@ from cutpoint.race.standing import Standing
 from cutpoint.types import Dataset, Screened
 
 # What is left of a short run's error at the end, over the trials of the decision benchmark's open cells.
-AFTER_A_SHORT_RUN = Finishing(shrink=0.85, spread=0.25)
+AFTER_A_SHORT_RUN = Finishing(shrink=0.75, spread=0.3, within=0.15)
 AFTER_A_FOLD = Finishing(shrink=1.0, spread=0.1)
 _FEWEST_BACKBONES = 2
 
@@ -111,10 +111,21 @@ class Halving:
 
     # ---------------------------------------------------------------------------------------------- weighing
 
+    @property
+    def _finishing(self) -> Finishing:
+        """What is left of a short run's error, as far as the trials that were finished here tell."""
+        short = {screened.trial: screened.score for screened in self.standing.screening if screened.rung == 0}
+        finished = []
+        for trial in self.standing.trials:
+            before = short.get(trial.id)
+            if trial.id in self.standing.predictions and before is not None and trial.validation is not None:
+                finished.append(Finished(before, trial.validation))
+        return AFTER_A_SHORT_RUN.learned_from(finished)
+
     def _by_promise(self) -> list[tuple[PlannedTrial, Outlook]]:
         """Most promising first; of equals the cheaper."""
         found = [
-            (each.planned, self._outlook(each.rows, each.predictions, AFTER_A_SHORT_RUN))
+            (each.planned, self._outlook(each.rows, each.predictions, self._finishing))
             for each in self._waiting.values()
         ]
         sign = 1 if check_metric(self.dataset.task).greater_is_better else -1
@@ -139,7 +150,7 @@ class Halving:
         )
 
     def _screened(self, candidate: _Candidate, seconds: float) -> Screened:
-        found = self._outlook(candidate.rows, candidate.predictions, AFTER_A_SHORT_RUN)
+        found = self._outlook(candidate.rows, candidate.predictions, self._finishing)
         return self._note(
             candidate.planned, 0, RATE_SHARE, candidate.rows, candidate.predictions, found, "", seconds
         )

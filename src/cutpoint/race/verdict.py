@@ -72,6 +72,10 @@ def _dearer(task: Task, winner: Trial, trials: Sequence[Trial], comparisons: Seq
         if beaten
         else ""
     )
+    stopped = [trial.id for trial in trials if trial.status == "eliminated" and trial.validation is None]
+    if stopped:
+        names = ", ".join(stopped)
+        return f"Short runs of {names} promised too little to be finished, for the reasons given.{gain}"
     unrun = [trial.id for trial in trials if trial.status in ("skipped", "priced")]
     if unrun:
         return f"Nothing dearer was run: {', '.join(unrun)} stayed out, for the reasons given.{gain}"

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.errors import BackboneError
-from cutpoint.evaluation.comparison import compare
+from cutpoint.evaluation.comparison import amount, compare, interval
+from cutpoint.evaluation.metrics import check_metric
 from cutpoint.features.bank import FeatureBank
 from cutpoint.heads.exact import fit_exact
 from cutpoint.types import Comparison, Dataset, Finding, ImagePreprocessing, TextPreprocessing
@@ -44,9 +45,7 @@ def override_finding(bank: FeatureBank, dataset: Dataset) -> Finding | None:
     if what is None or not (dataset.task.is_classification or dataset.task.kind == "regression"):
         return None
     compared = _compared(bank, own, dataset)
-    evidence = (
-        "" if compared is None else f"{compared.sentence} (a probe on {_sampled(bank, dataset).size} rows)"
-    )
+    evidence = "" if compared is None else _evidence(compared, dataset, _sampled(bank, dataset).size)
     is_loss = compared is not None and compared.decision == "replaces"
     return Finding(
         code="preprocessing-override",
@@ -74,6 +73,12 @@ def _what_differs(bank: FeatureBank, own: Backbone) -> str | None:
             f"{100 * share:.0f} % of the texts"
         )
     return None
+
+
+def _evidence(compared: Comparison, dataset: Dataset, rows: int) -> str:
+    metric = check_metric(dataset.task)
+    found = f"{amount(metric, compared.gain)} of {metric.name} {interval(metric, compared)}"
+    return f"a probe on {rows} rows gains {found} with the backbone's own"
 
 
 def _compared(bank: FeatureBank, own: Backbone, dataset: Dataset) -> Comparison | None:

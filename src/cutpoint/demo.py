@@ -21,7 +21,6 @@ every regime is fitted once instead of five times."""
 BUDGET = "2m"
 THREADS = 1
 """The network is so small that a second thread gains nothing."""
-SHOWN = 10
 _SEED = 0
 _HALF = 898
 """Rows before this one lend labels, later ones test: choices in the network's pretraining saw the first half only."""

@@ -66,9 +66,10 @@ def alike_images(dataset: Dataset, prints: ImageFingerprints) -> Alike:
         dataset: N images.
         prints: Of the same N.
     """
-    distinct = _firsts(families(len(dataset), *same_keys(dataset.keys)))
+    same_bytes = same_keys(dataset.keys)
+    distinct = _firsts(families(len(dataset), *same_bytes))
     left, right = (distinct[side] for side in near_hashes(prints.hashes[distinct]))
-    same_bytes, same_pixels = same_keys(dataset.keys), _same_pixels(dataset, prints, left, right)
+    same_pixels = _same_pixels(dataset, prints, left, right)
     same = families(
         len(dataset), *(np.concatenate(sides) for sides in zip(same_bytes, same_pixels, strict=True))
     )

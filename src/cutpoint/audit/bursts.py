@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.audit.pairs import Rows
 from cutpoint.types import Finding
-
-Rows = NDArray[np.int64]
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 _ALIKE = 0.9

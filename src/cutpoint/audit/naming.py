@@ -7,13 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-
+from cutpoint.audit.pairs import Rows
 from cutpoint.data.collected import few
 from cutpoint.types import Finding
-
-Rows = NDArray[np.int64]
 
 _SEPARATORS = "_-. "
 _MOST_PARTS = 6
@@ -119,7 +115,7 @@ def _is_telling(groups: Sequence[str], labels: Sequence[str]) -> bool:
     ) > len(distinct):
         return False
     # One group a label, or less: the name says the label, which is no group.
-    return len(set(zip(groups, labels, strict=True))) > len(set(labels)) and len(distinct) > 1
+    return len(set(zip(groups, labels, strict=True))) > len(set(labels))
 
 
 def _follows(groups: Sequence[str], labels: Sequence[str]) -> bool:

@@ -105,7 +105,7 @@ def plan_trials(
         if why_not_here(regime, backbone, task):
             continue
         for cut in _cuts(regime, backbone, curve, settings, task):
-            planned.append(_plan_trial(backbone, regime, cut, calibration, judging, task, settings, prefix))
+            planned.append(_plan_trial(backbone, regime, cut, calibration, judging, task, prefix))
     return planned
 
 
@@ -209,7 +209,6 @@ def _plan_trial(
     calibration: Calibration,
     judging: Judging,
     task: Task,
-    settings: Settings,
     prefix: str,
 ) -> PlannedTrial:
     first_train, first_held = judging.repeats[0][0]

@@ -19,7 +19,6 @@ from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, PADDING, ROWS, SEGMEN
 from cutpoint.errors import BackboneError, DataError
 from cutpoint.types import TextPair, TextPreprocessing, Words
 
-_PLAIN_TEXT = "two dogs"
 _NOISE_TOKENS, _LONGER_NOISE_TOKENS = 5, 7
 
 

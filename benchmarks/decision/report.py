@@ -90,7 +90,7 @@ def tables(played: Sequence[Played]) -> str:
     ]
     if held_back:
         parts += ["The cells held back, which nothing was chosen by:", _contenders(held_back)]
-    return "\n\n".join([*parts, "Cell by cell:", _cells(played)])
+    return "\n\n".join([*parts, "Cell by cell:", _cells(played), _cost_model(played)])
 
 
 def _contenders(played: Sequence[Played]) -> str:
@@ -122,6 +122,23 @@ def _cells(played: Sequence[Played]) -> str:
             f"{cell.exhaustive_seconds:,.0f} |"
         )
     return "\n".join(rows)
+
+
+def _cost_model(played: Sequence[Played]) -> str:
+    """How far measured seconds lie from what the plan predicted, over all trials that the races finished."""
+    ratios = np.array(
+        [
+            trial["seconds"] / trial["predicted"]
+            for cell in played
+            for trial in cell.record["trials"].values()
+            if trial["status"] == "finished" and trial["predicted"] and trial["seconds"]
+        ]
+    )
+    low, middle, high = np.quantile(ratios, (0.1, 0.5, 0.9))
+    return (
+        f"Cost model: over the {len(ratios)} trials that the races finished, measured seconds were {middle:.2f} times the "
+        f"predicted ones in the median (from {low:.2f} to {high:.2f} in the middle eight of ten)."
+    )
 
 
 def draw(played: Sequence[Played], path: Path) -> None:

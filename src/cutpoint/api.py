@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.regimes import Regime, resolve_regimes
 from cutpoint.reports import PrintedResult
-from cutpoint.runtime import choose_device, set_threads, tune_allocator
+from cutpoint.runtime import choose_device, installed_versions, set_threads, tune_allocator
 from cutpoint.survey.advising import advise_before
 from cutpoint.survey.first_audit import audit_first
 from cutpoint.survey.second_audit import audit_with_backbone
@@ -456,10 +455,4 @@ def _rows_of(dataset: Dataset, split: str | None) -> NDArray[np.int64]:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **installed_versions(_LIBRARIES)}

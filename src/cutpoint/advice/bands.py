@@ -27,10 +27,13 @@ SMALL_BELOW = 5000
 TINY_BELOW = 20
 """Examples a class: below the field's "20–50 a class give a usable signal"."""
 
+STRONG_FROM = 100
+"""Examples a class from which the field calls results strong."""
+
 _BANDS = (
     (TINY_BELOW, "below the field's bands: 20 to 50 a class give a usable signal"),
     (50, "in the band of a usable signal (20 to 50 a class)"),
-    (100, "between a usable signal (20 to 50 a class) and strong results (100 to 1 000)"),
+    (STRONG_FROM, "between a usable signal (20 to 50 a class) and strong results (100 to 1 000)"),
     (1000, "in the band of strong results (100 to 1 000 a class)"),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from cutpoint.advice.bands import TINY_BELOW
+from cutpoint.advice.limits import untold
 from cutpoint.advice.situation import Situation
 from cutpoint.types import CheckItem
 
@@ -48,6 +49,12 @@ def _audited(now: Situation) -> CheckItem:
         return CheckItem(
             text="data audited", state="open", detail="`cutpoint audit DATA` finds leaks and wrong labels"
         )
+    if now.audit.leaks:
+        return _item(
+            "data audited and clean",
+            False,
+            "training examples stand in what is judged on, and a fit stops there: `cutpoint audit DATA --fix OUT.csv`",
+        )
     count = sum(finding.severity != "info" for finding in now.audit.findings)
     return _item(
         "data audited and clean", count == 0, f"{count} finding{'s' if count > 1 else ''} of the audit"
@@ -69,14 +76,7 @@ def _metric(now: Situation) -> CheckItem:
 
 
 def _provenance(now: Situation) -> CheckItem:
-    unknown = [
-        what
-        for what, known in (
-            ("licence", now.provenance.licence),
-            ("training data", now.provenance.trained_on),
-        )
-        if not known
-    ]
+    unknown = untold(now.provenance)
     detail = f"the backbone does not say its {' and '.join(unknown)}"
     return _item("licence and training data of the backbone are known", not unknown, detail)
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cutpoint.advice.bands import SMALL_BELOW
+from cutpoint.advice.bands import SMALL_BELOW, STRONG_FROM
 from cutpoint.types import Finding
-
-_STRONG_FROM = 100
-"""Examples a class from which the field calls results strong."""
 
 
 def forced_full_on_little_data(
@@ -22,7 +19,7 @@ def forced_full_on_little_data(
         rows: Training examples.
         per_class: Median of training examples a class; None without classes, where `rows` below 5 000 count as few.
     """
-    is_little = rows < SMALL_BELOW if per_class is None else per_class < _STRONG_FROM
+    is_little = rows < SMALL_BELOW if per_class is None else per_class < STRONG_FROM
     if not named or not is_little or any(name not in full for name in named):
         return None
     few = f"{rows:,} examples" if per_class is None else f"{per_class:,.0f} examples a class"
@@ -32,6 +29,6 @@ def forced_full_on_little_data(
         text=f"Straight to full fine-tuning on {few}: the field's default mistake. It may look brilliant and "
         "generalise badly, and nothing cheaper was tried that could show it.",
         evidence=f"Named: {', '.join(named)}. The field wants thousands a class for full fine-tuning, and calls "
-        f"results strong from {_STRONG_FROM} a class on.",
+        f"results strong from {STRONG_FROM} a class on.",
         remedy="Leave --regime out, or name linear-probe and partial beside it.",
     )

@@ -37,6 +37,12 @@ def excluded_by(
     return "; ".join(reason for reason in reasons if reason)
 
 
+def untold(provenance: Provenance) -> list[str]:
+    """What a backbone does not say of where it comes from."""
+    told = {"licence": provenance.licence, "training data": provenance.trained_on}
+    return [what for what, known in told.items() if not known]
+
+
 def _latency(limits: Limits, cost: Cost) -> str:
     if limits.max_latency_ms is None or cost.latency_ms is None or cost.latency_ms <= limits.max_latency_ms:
         return ""
@@ -62,9 +68,5 @@ def _place(limits: Limits, reference: BackboneReference) -> str:
 def _provenance(limits: Limits, reference: BackboneReference, provenance: Provenance) -> str:
     if not limits.known_provenance or reference.kind == "none":
         return ""
-    unknown = [
-        what
-        for what, known in (("licence", provenance.licence), ("training data", provenance.trained_on))
-        if not known
-    ]
+    unknown = untold(provenance)
     return f"{reference.name} does not say its {' and '.join(unknown)}" if unknown else ""

@@ -9,7 +9,6 @@ inputs are drawn here, so that nothing of the user's data is stored.
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.model import Model
+from cutpoint.runtime import installed_versions
 from cutpoint.types import Preprocessing, Record, TextPreprocessing, VectorPreprocessing, Words
 
 TOLERANCE = 0.02
@@ -49,7 +49,7 @@ def measure_parity(model: Model) -> Parity:
     """What the model answers to the fixed inputs now."""
     return Parity(
         answers=tuple(tuple(float(f"{value:.7g}") for value in row) for row in _answers(model)),
-        versions=_versions(),
+        versions=installed_versions(_LIBRARIES),
     )
 
 
@@ -65,7 +65,7 @@ def check_parity(model: Model, expected: Parity) -> None:
             own, then, rtol=0, atol=TOLERANCE * (1 + np.abs(then).max())
         ):
             continue
-        now = _versions()
+        now = installed_versions(_LIBRARIES)
         changed = [
             f"{name} {old} → {now.get(name, 'absent')}"
             for name, old in expected.versions.items()
@@ -154,13 +154,3 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[0:height, 0:width]
     waves = [np.sin(rows / 9), np.sin((rows + columns) / 23) * 0.5 + 0.4, columns / width * 2 - 1]
     return (127.5 + 127 * np.stack(waves, axis=-1).clip(-1, 1)).astype(np.uint8)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found

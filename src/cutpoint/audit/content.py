@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,13 +60,18 @@ def examine_content(dataset: Dataset, on_progress: Progress | None = None) -> Ex
     audit = Audit(
         checked=tuple(code for code in checks if code not in not_checked),
         not_checked=not_checked,
-        findings=tuple(sorted(found, key=lambda finding: _GRAVEST_FIRST[finding.severity])),
+        findings=gravest_first(found),
         class_weights=class_weights(dataset.task.labels, _training_counts(dataset))
         if dataset.task.labels
         else {},
         seconds=time.monotonic() - started,
     )
     return Examined(dataset, audit, alike)
+
+
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors, then warnings, then information; of one severity in the order in which they were found."""
+    return tuple(sorted(findings, key=lambda finding: _GRAVEST_FIRST[finding.severity]))
 
 
 Check = tuple[Callable[[], list[Finding]], str]

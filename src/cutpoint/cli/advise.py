@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import typer
 
 from cutpoint.cli import options
 from cutpoint.cli.fit import INTERRUPTED, cut_of, limits_of, named
+from cutpoint.cli.repeated import next_command
 from cutpoint.cli.screen import results, talk, write
 from cutpoint.cli.size import parse_size
 
 _BUDGET = "20m"
+_TEST_FRACTION = 0.2
 
 
 def advise(
@@ -38,7 +39,7 @@ def advise(
     task: options.TaskKind = None,
     metric: options.Metric = None,
     group: options.Group = None,
-    test_fraction: options.TestFraction = 0.2,
+    test_fraction: options.TestFraction = _TEST_FRACTION,
     per_class: options.PerClass = None,
     max_unreadable: options.MaxUnreadable = 0.05,
     as_json: options.Json = False,
@@ -62,6 +63,9 @@ def advise(
         "max_stored": max_stored,
         "local_only": local_only or None,
         "known_provenance": known_provenance or None,
+        "test_fraction": None if test_fraction == _TEST_FRACTION else test_fraction,
+        "per_class": per_class,
+        "seed": seed or None,
     }
     chosen: dict[str, Any] = {
         "input_column": input_column,
@@ -111,15 +115,6 @@ def advise(
         return
     from cutpoint.reports.advice_terminal import print_advice
 
-    print_advice(advice, results(), command=_command(data, backbone, chosen | repeated))
-
-
-def _command(data: str, backbones: list[str] | None, chosen: dict[str, Any]) -> str:
-    """The race on the same question; it tries the recommended regime in its turn."""
-    words = ["cutpoint", "fit", data]
-    for name in backbones or ():
-        words += ["--backbone", name]
-    for option, value in chosen.items():
-        if value is not None:
-            words += [f"--{option.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return shlex.join(words)
+    # It tries the recommended regime in its turn.
+    command = next_command("fit", data, backbone, chosen | repeated)
+    print_advice(advice, results(), command=command)

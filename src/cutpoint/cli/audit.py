@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cutpoint.cli import options
+from cutpoint.cli.repeated import next_command
 from cutpoint.cli.screen import results, write
 from cutpoint.errors import DataError
 
@@ -109,12 +109,21 @@ def audit(
         found = _second_pass(dataset, loaded, cache, found)
     if review is not None:
         write_review(found.label_issues, review)
+    chosen = {
+        "input_column": input_column,
+        "target_column": target_column,
+        "task": task,
+        "group": group,
+        "max_length": max_length,
+        "image_size": image_size,
+    }
     facts: dict[str, Any] = {
         "understood": describe(replace(dataset, quarantined=())),
         "task": dataset.task.model_dump(mode="json"),
         "data": summarise(dataset).model_dump(mode="json"),
         "audit": found.model_dump(mode="json"),
     }
+    named = [backbone] if backbone else None
     masks: list[list[Piece]] = []
     if tokens is not None:
         facts |= _token_facts(dataset, tokens)
@@ -130,21 +139,22 @@ def audit(
             _show_mask(name, mask, results())
         show_audit(found, results())
         if review is not None:
-            _show_review(data, review, len(found.label_issues), results())
-        _show_next(data, repair, results(), leaks=bool(found.leaks))
+            refit = next_command("fit", data, named, chosen, "--labels", str(review))
+            _show_review(review, len(found.label_issues), refit, results())
+        mend = next_command("audit", data, named, chosen, "--fix", "fixed.csv")
+        following = mend if found.leaks else next_command("fit", data, named, chosen)
+        _show_next(repair, following, results())
     if found.leaks and repair is None:
         raise typer.Exit(LEAKS)
 
 
-def _show_next(data: str, repair: Repair | None, console: Console, *, leaks: bool) -> None:
-    """What was written, and the next command to type."""
+def _show_next(repair: Repair | None, following: str, console: Console) -> None:
+    """What was written, and the next command to type; that of new splits is their own."""
     from cutpoint.data.collected import few
 
     console.print()
     if repair is None:
-        named = shlex.quote(data)
-        command = f"cutpoint audit {named} --fix fixed.csv" if leaks else f"cutpoint fit {named}"
-        console.print(f"Next: {command}", markup=False, soft_wrap=True)
+        console.print(f"Next: {following}", markup=False, soft_wrap=True)
         return
     sizes = ", ".join(f"{count:,} {name}" for name, count in repair.rows.items())
     console.print(f"Wrote {repair.file}: {sizes}.", markup=False, soft_wrap=True)
@@ -158,11 +168,11 @@ def _show_next(data: str, repair: Repair | None, console: Console, *, leaks: boo
     console.print(f"Next: {repair.command}", markup=False, soft_wrap=True)
 
 
-def _show_review(data: str, review: Path, count: int, console: Console) -> None:
+def _show_review(review: Path, count: int, refit: str, console: Console) -> None:
     console.print()
     console.print(
         f"Wrote {review}: {count:,} doubtful labels, least likely first. Fill in “corrected” where a label is wrong, "
-        f"then: cutpoint fit {shlex.quote(data)} --labels {shlex.quote(str(review))}",
+        f"then: {refit}",
         markup=False,
         soft_wrap=True,
     )

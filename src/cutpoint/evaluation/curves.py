@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.evaluation.faults import in_some_fits, warning
 from cutpoint.types import EpochRecord, Finding
 
 Array = NDArray[Any]
@@ -68,7 +69,7 @@ def _diverged(curve: Curve) -> Finding | None:
     for record in curve:
         if not all(math.isfinite(loss) for loss in (record.train_loss, record.validation_loss or 0.0)):
             evidence = f"the loss is not a number in epoch {record.epoch + 1}"
-            return _warning("diverged", "The fit diverged: the rate is too high.", evidence, _LOWER_RATE)
+            return warning("diverged", "The fit diverged: the rate is too high.", evidence, _LOWER_RATE)
     return None
 
 
@@ -116,7 +117,7 @@ def _jump_at_start(curve: Curve, start: int, validation: Array | None) -> Findin
     )
     if record.frozen_blocks == 0:
         evidence += "; no block was frozen"
-    found = _warning("rate-too-high", text, evidence, _FREEZE_FIRST)
+    found = warning("rate-too-high", text, evidence, _FREEZE_FIRST)
     lowest = min(each.train_loss for each in curve[start:] if each.phase == record.phase)
     if validation is not None:
         lowest = min(lowest, float(validation[start:].min()))
@@ -141,7 +142,7 @@ def _jump(losses: Array, place: int, first_epoch: int, which: str) -> Finding:
         f"{losses[place]:.3g} in it"
     )
     text = "The rate is too high: the loss jumps in the early epochs, which wrecks pretrained features."
-    return _warning("rate-too-high", text, evidence, _LOWER_RATE)
+    return warning("rate-too-high", text, evidence, _LOWER_RATE)
 
 
 def _only_rising(curve: Curve) -> Finding | None:
@@ -158,7 +159,7 @@ def _only_rising(curve: Curve) -> Finding | None:
         f"{curve[0].train_loss:.3g} → {curve[-1].train_loss:.3g}"
     )
     text = "Validation loss rises from the first epoch while training loss falls: the features get worse."
-    return _warning("validation-only-rises", text, evidence, _GENTLER)
+    return warning("validation-only-rises", text, evidence, _GENTLER)
 
 
 def _late_instability(curve: Curve) -> Finding | None:
@@ -172,18 +173,14 @@ def _late_instability(curve: Curve) -> Finding | None:
     if np.count_nonzero(np.diff(np.sign(large))) < 2:
         return None
     evidence = f"validation loss between {tail.min():.3g} and {tail.max():.3g} in the last {len(tail)} epochs"
-    return _warning("late-instability", "Validation loss swings in the last epochs.", evidence, _CALM)
+    return warning("late-instability", "Validation loss swings in the last epochs.", evidence, _CALM)
 
 
 def _in_half_of(curves: Sequence[Curve], check: Callable[[Curve], Finding | None]) -> Finding | None:
     found = [finding for finding in map(check, curves) if finding is not None]
     if not found or 2 * len(found) < len(curves):
         return None
-    if len(curves) == 1:
-        return found[0]
-    return found[0].model_copy(
-        update={"evidence": f"{found[0].evidence} (in {len(found)} of {len(curves)} fits)"}
-    )
+    return in_some_fits(found[0], len(found), len(curves))
 
 
 def _spike(losses: Array) -> int | None:
@@ -198,7 +195,3 @@ def _spike(losses: Array) -> int | None:
 def _validation_losses(curve: Curve) -> Array | None:
     losses = [record.validation_loss for record in curve]
     return None if None in losses else np.array(losses, dtype=np.float64)
-
-
-def _warning(code: str, text: str, evidence: str, remedy: str) -> Finding:
-    return Finding(code=code, severity="warning", text=text, evidence=evidence, remedy=remedy)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.curves import Curve, diagnose_curves
+from cutpoint.evaluation.faults import in_some_fits, warning
 from cutpoint.evaluation.intervals import as_repeats
 from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.types import IGNORED, Finding, Score, Task
@@ -74,14 +75,14 @@ def diagnose_scores(train: Score, validation: Score, *, chance: float | None) ->
     sign = 1.0 if metric.greater_is_better else -1.0
     if sign * (train.value - validation.value) >= _widest_gap(train):
         text = "Overfitting: the fit knows its training examples much better than new ones."
-        return [_warning("overfitting", text, evidence, _FREEZE_MORE)]
+        return [warning("overfitting", text, evidence, _FREEZE_MORE)]
     if chance is None:
         return []
     skill = (train.value - chance) / (1 - chance) if metric.greater_is_better else 1 - train.value / chance
     if skill < LEAST_SKILL:
         text = "Underfitting: even the training examples are not learned well."
         evidence += f", a constant answer {round(chance, 9):.3g}"
-        return [_warning("underfitting", text, evidence, _UNFREEZE)]
+        return [warning("underfitting", text, evidence, _UNFREEZE)]
     return []
 
 
@@ -135,7 +136,7 @@ def negative_transfer(
     if comparison.decision != "replaces":
         return None
     text = "Negative transfer: the pretrained weights lose to the same architecture from random weights."
-    return _warning("negative-transfer", text, comparison.sentence, _NO_TRANSFER)
+    return warning("negative-transfer", text, comparison.sentence, _NO_TRANSFER)
 
 
 def _once(known: Sequence[Sequence[Finding]]) -> list[Finding]:
@@ -144,14 +145,7 @@ def _once(known: Sequence[Sequence[Finding]]) -> list[Finding]:
     for finding in (each for fit in known for each in fit):
         found.setdefault(finding.code, finding)
     counts = {code: sum(any(each.code == code for each in fit) for fit in known) for code in found}
-    if len(known) == 1:
-        return list(found.values())
-    return [
-        finding.model_copy(
-            update={"evidence": f"{finding.evidence} (in {counts[code]} of {len(known)} fits)"}
-        )
-        for code, finding in found.items()
-    ]
+    return [in_some_fits(finding, counts[code], len(known)) for code, finding in found.items()]
 
 
 def _widest_gap(train: Score) -> float:
@@ -160,7 +154,3 @@ def _widest_gap(train: Score) -> float:
     if train.metric == "perplexity":
         return train.value * math.expm1(LOG_LOSS_GAP)
     return GAP if METRICS[train.metric].greater_is_better else ERROR_GAP * train.value
-
-
-def _warning(code: str, text: str, evidence: str, remedy: str) -> Finding:
-    return Finding(code=code, severity="warning", text=text, evidence=evidence, remedy=remedy)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.advice.bands import TINY_BELOW
 from cutpoint.backbones.table import GLYPHS
 from cutpoint.backbones.vectors import STATISTICS_NAME
 from cutpoint.evaluation.calibration import calibrate, overconfidence
@@ -16,9 +17,6 @@ from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.planning.judging import Judging
 from cutpoint.race.examination import Examination
 from cutpoint.types import Dataset, Finding, Trial
-
-FEW_PER_CLASS = 20
-"""Below this the field calls a signal unusable; from 100 on, results are called strong."""
 
 EASY = 0.95
 """From this score of hand-made statistics on, a task is called easy rather than distant."""
@@ -122,14 +120,14 @@ def _few_labels(dataset: Dataset) -> list[Finding]:
     if not dataset.task.is_classification:
         return []
     counts = np.bincount(dataset.targets[dataset.splits["train"]], minlength=dataset.task.outputs)
-    few = [f"{dataset.task.labels[i]} ({counts[i]})" for i in np.argsort(counts) if counts[i] < FEW_PER_CLASS]
+    few = [f"{dataset.task.labels[i]} ({counts[i]})" for i in np.argsort(counts) if counts[i] < TINY_BELOW]
     if not few:
         return []
     return [
         Finding(
             code="few-labels",
             severity="warning",
-            text=f"{len(few)} of {len(counts)} classes have fewer than {FEW_PER_CLASS} training examples.",
+            text=f"{len(few)} of {len(counts)} classes have fewer than {TINY_BELOW} training examples.",
             evidence=", ".join(few[:5]),
             remedy="Label more of these first; 20–50 a class give a usable signal, 100–1000 strong results.",
         )

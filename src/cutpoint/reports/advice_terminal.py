@@ -83,7 +83,7 @@ def _lines(axes: Axes) -> Iterator[tuple[str, str, float | None]]:
     """Name, value in words, and its share of a bar."""
     yield "training examples", format.count(axes.rows), None
     if axes.per_class is not None:
-        yield "examples a class (median)", f"{axes.per_class:,.0f}", None
+        yield "examples a class (median)", format.count(round(axes.per_class)), None
         yield "smallest class", format.count(axes.smallest_class), None
         yield "largest over smallest", f"{axes.imbalance or 1:.1f}", None
     yield "backbone", axes.backbone, None

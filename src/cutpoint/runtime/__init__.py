@@ -1,4 +1,4 @@
-"""The machine: memory allocator, threads, devices, peak and free memory."""
+"""The machine: memory allocator, threads, devices, peak and free memory, versions of libraries."""
 
 from cutpoint.runtime.allocator import tune_allocator
 from cutpoint.runtime.device import (
@@ -13,6 +13,7 @@ from cutpoint.runtime.device import (
     wait_for,
 )
 from cutpoint.runtime.memory import PeakMemory, available_memory
+from cutpoint.runtime.versions import installed_versions
 
 __all__ = [
     "PeakMemory",
@@ -20,6 +21,7 @@ __all__ = [
     "choose_device",
     "free_memory",
     "in_parts",
+    "installed_versions",
     "is_mixed_precision",
     "is_out_of_memory",
     "mixed_precision",

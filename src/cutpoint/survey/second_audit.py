@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.audit import labels, neighbours, pretraining, shift
+from cutpoint.audit.content import gravest_first
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.data.splits import class_counts
 from cutpoint.features.bank import FeatureBank
@@ -30,7 +31,6 @@ MOST_COMPARED = 20_000
 """Examples among which near duplicates are looked for."""
 
 _CODES = (labels.CODE, neighbours.WITHIN, shift.CODE, pretraining.CODE)
-_GRAVEST_FIRST = {"error": 0, "warning": 1, "info": 2}
 
 
 def audit_features(
@@ -114,7 +114,12 @@ def _second(material: _Material, watcher: Watcher) -> Audit:
     reason = _no_features(material)
     if reason:
         return Audit(checked=(), not_checked=dict.fromkeys(_CODES, reason))
-    watcher.on_message(f"Auditing the data in the features of {material.bank.backbone.name}.")
+    backbone = material.bank.backbone
+    watcher.on_message(
+        f"Auditing the data in the features of {backbone.name}."
+        if backbone.blocks
+        else "Auditing the labels."
+    )
     known, unknown = material.known(), material.unknown()
     if not (np.isfinite(known).all() and np.isfinite(unknown).all()):
         return Audit(checked=(), not_checked=dict.fromkeys(_CODES, "some features are not finite"))
@@ -212,17 +217,13 @@ def _no_source(material: _Material) -> str:
 
 def _joined(first: Audit | None, second: Audit) -> Audit:
     if first is None:
-        return second.model_copy(update={"findings": _gravest_first(second.findings)})
+        return second.model_copy(update={"findings": gravest_first(second.findings)})
     return first.model_copy(
         update={
             "checked": (*first.checked, *second.checked),
             "not_checked": {**first.not_checked, **second.not_checked},
-            "findings": _gravest_first((*first.findings, *second.findings)),
+            "findings": gravest_first((*first.findings, *second.findings)),
             "label_issues": (*first.label_issues, *second.label_issues),
             "seconds": first.seconds + second.seconds,
         }
     )
-
-
-def _gravest_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: _GRAVEST_FIRST[finding.severity]))

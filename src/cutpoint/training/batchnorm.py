@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cutpoint.data.collected import few
 from cutpoint.types import Finding
 
 _MOST_NAMED = 3
@@ -60,8 +61,7 @@ def batchnorm_finding(moved: Collection[MovedStatistics]) -> Finding | None:
         return None
     frozen = [each for each in moved if each.is_frozen]
     shown = frozen or list(moved)
-    named = [f"{each.layer} by {each.distance:.2g} standard deviations" for each in shown[:_MOST_NAMED]]
-    more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
+    named = [f"{each.layer} by {each.distance:.2g} standard deviations" for each in shown]
     text = (
         f"BatchNorm drift: the running statistics of {len(frozen)} frozen layers moved."
         if frozen
@@ -71,6 +71,6 @@ def batchnorm_finding(moved: Collection[MovedStatistics]) -> Finding | None:
         code="batchnorm-drift",
         severity="warning" if frozen else "info",
         text=text,
-        evidence=", ".join(named) + more,
+        evidence=few(named, _MOST_NAMED),
         remedy="Leave `batchnorm` at `inference`, which keeps the pretrained statistics.",
     )

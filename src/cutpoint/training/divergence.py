@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.order import block_parameters, inference
+from cutpoint.data.collected import few
 from cutpoint.features.bank import FeatureBank
 from cutpoint.model import Network
 from cutpoint.training.judge import EVALUATION_BATCH, Judge
@@ -58,9 +59,7 @@ def cause_of(
 
 def named(bank: FeatureBank, positions: Sequence[int]) -> str:
     """The first few of some rows, by name."""
-    names = [bank.dataset.names[int(bank.rows[position])] for position in positions[:_MOST_NAMED]]
-    more = f" and {len(positions) - _MOST_NAMED} more" if len(positions) > _MOST_NAMED else ""
-    return ", ".join(names) + more
+    return few([bank.dataset.names[int(bank.rows[position])] for position in positions], _MOST_NAMED)
 
 
 def _wrong_inputs(source: Source, rows: Positions) -> list[int]:

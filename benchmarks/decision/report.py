@@ -136,8 +136,8 @@ def _cost_model(played: Sequence[Played]) -> str:
     )
     low, middle, high = np.quantile(ratios, (0.1, 0.5, 0.9))
     return (
-        f"Cost model: over the {len(ratios)} trials that the races finished, measured seconds were {middle:.2f} times the "
-        f"predicted ones in the median (from {low:.2f} to {high:.2f} in the middle eight of ten)."
+        f"Cost model: over the {len(ratios)} trials that the races finished, measured seconds were {middle:.2f} times "
+        f"the predicted ones in the median (from {low:.2f} to {high:.2f} in the middle eight of ten)."
     )
 
 

@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import cutpoint as cp
 from cutpoint.planning.watcher import Watcher
+from cutpoint.race.halving import backbones_dropped
 from cutpoint.race.run_folder import RunFolder
+from cutpoint.race.standing import Standing
 from cutpoint.regimes import Phase, Regime
-from cutpoint.types import Result, Screened
+from cutpoint.types import Result, Score, Screened, Trial
 
 PARTIAL = Regime(
     name="brief-partial",
@@ -107,3 +110,29 @@ def test_exhaustive_runs_everything_to_its_end(stripes: Path, tmp_path: Path) ->
 def test_trials_that_train_blocks_race_without_any_head(stripes: Path, tmp_path: Path) -> None:
     result = race(stripes, tmp_path / "out", tmp_path / "cache", regimes=[PARTIAL, HARMFUL])
     assert result.winner == "brief-partial@4"
+
+
+def test_the_control_tells_how_many_labels_transfer_saves(stripes: Path, tmp_path: Path) -> None:
+    control = Regime(
+        name="brief-scratch", init="random", phases=(Phase(train="all", epochs=1, batchnorm="train"),)
+    )
+    result = race(
+        stripes, tmp_path / "out", tmp_path / "cache", regimes=["linear-probe", control], exhaustive=True
+    )
+    told = [finding for finding in result.verdict.findings if finding.code == "labels-saved"]
+    assert result.advice is not None and result.advice.labels is not None
+    assert len(told) == 1
+    assert "brief-scratch" in told[0].text
+
+
+def test_of_many_backbones_the_lower_half_trains_no_blocks() -> None:
+    standing = Standing(judging=None)  # type: ignore[arg-type]  # nothing is judged here
+    for name, value in (("a", 0.9), ("b", 0.6), ("c", 0.8), ("d", 0.7)):
+        score = Score(metric="accuracy", value=value, low=value - 0.05, high=value + 0.05, n=100)
+        trial = Trial(
+            id=f"{name}:probe", regime="linear-probe", backbone=name, status="finished", validation=score
+        )
+        standing.record(trial)
+        standing.predictions[trial.id] = np.zeros((1, 1, 2), dtype=np.float32)
+    assert set(backbones_dropped(standing, ["a", "b", "c", "d"])) == {"b", "d"}
+    assert backbones_dropped(standing, ["a", "b"]) == {}

@@ -11,10 +11,11 @@ from cutpoint.model import Model
 from cutpoint.planning.plan import Plan
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.examination import Examination, examine
-from cutpoint.race.findings import race_findings
+from cutpoint.race.findings import best_of, is_scratch, race_findings
 from cutpoint.race.standing import Standing
 from cutpoint.race.verdict import write_verdict
 from cutpoint.survey.input_findings import input_findings
+from cutpoint.survey.labels_curve import multiple_of_scratch
 from cutpoint.survey.raw_tables import raw_table
 from cutpoint.survey.source_errors import source_error_finding
 from cutpoint.types import Dataset, Finding, Result, Trial, Verdict
@@ -39,7 +40,12 @@ def judge_once(
     findings = race_findings(
         dataset, standing.judging, standing.trials, standing.predictions, winner, examination
     )
-    findings += _forced_full(plan) + raw_table(dataset) + input_findings(bank, dataset)
+    findings += (
+        _forced_full(plan)
+        + _labels_saved(plan, standing)
+        + raw_table(dataset)
+        + input_findings(bank, dataset)
+    )
     source_errors = source_error_finding(bank, dataset, examination.predictions)
     findings += [source_errors] if source_errors else []
     verdict = write_verdict(
@@ -123,3 +129,25 @@ def _forced_full(plan: Plan) -> list[Finding]:
     axes = plan.advice.axes
     found = forced_full_on_little_data(list(regimes), full, rows=axes.rows, per_class=axes.per_class)
     return [found] if found else []
+
+
+def _labels_saved(plan: Plan, standing: Standing) -> list[Finding]:
+    """With what share of the labels the probe reaches what the same network from scratch reaches with all."""
+    labels = plan.advice.labels if plan.advice else None
+    controls = [trial for trial in standing.trials if trial.id in standing.predictions and is_scratch(trial)]
+    if labels is None or not controls:
+        return []
+    control = best_of(controls)
+    multiple = None if control.validation is None else multiple_of_scratch(labels, control.validation)
+    if multiple is None:
+        return []
+    least = "at least " if multiple >= labels.points[-1].rows / labels.points[0].rows else ""
+    return [
+        Finding(
+            code="labels-saved",
+            severity="info",
+            text=f"Transfer saves labels: frozen features reach what {control.id} reaches with all labels with "
+            f"{least}{multiple:.1f} times fewer.",
+            evidence=labels.sentence,
+        )
+    ]

@@ -49,8 +49,8 @@ def _negative_transfer(
 ) -> list[Finding]:
     """The best pretrained trial of each backbone against the same architecture from random weights."""
     found = []
-    for scratch in (trial for trial in judged if _is_scratch(trial)):
-        rivals = [t for t in judged if t.backbone == scratch.backbone and not _is_scratch(t)]
+    for scratch in (trial for trial in judged if is_scratch(trial)):
+        rivals = [t for t in judged if t.backbone == scratch.backbone and not is_scratch(t)]
         if not rivals:
             continue
         best = best_of(rivals)
@@ -179,7 +179,8 @@ def _overconfident(dataset: Dataset, examination: Examination) -> list[Finding]:
     return [finding] if finding else []
 
 
-def _is_scratch(trial: Trial) -> bool:
+def is_scratch(trial: Trial) -> bool:
+    """Whether it trained the network from random weights."""
     stated = trial.recipe.get("regime", {})
     return isinstance(stated, dict) and stated.get("init") == "random"
 
@@ -199,4 +200,4 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 def trains_blocks(trial: Trial) -> bool:
     """Whether more than a head was trained, from pretrained weights."""
     stages = trial.recipe.get("stages", [])
-    return not _is_scratch(trial) and any(stage["phase"]["train"] != "head" for stage in stages)
+    return not is_scratch(trial) and any(stage["phase"]["train"] != "head" for stage in stages)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +15,10 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from cutpoint.data.images import decode, open_header, open_image
+from cutpoint.data.images import DRAFT_SIDE, decode, decoders, open_header, open_image
 from cutpoint.data.inspect import Progress, row_key
 from cutpoint.data.inspect_texts import parts_of
 
-# A JPEG decodes up to 8 times smaller at a fraction of the cost; the hash looks at 32 × 32 pixels.
-_DRAFT_SIDE = 64
 _THUMBNAIL = 16
 DETAIL = 64
 """Pixels a side of what is compared where fingerprints are alike."""
@@ -83,7 +79,7 @@ def image_fingerprints(sources: Sequence[Any], on_progress: Progress | None = No
         on_progress: Called with (done, total).
     """
     rows: list[_Glance] = []
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1)) as pool:
+    with warnings.catch_warnings(), decoders() as pool:
         warnings.filterwarnings("ignore", module="PIL")
         for done, row in enumerate(pool.map(_glance, sources), start=1):
             rows.append(row)
@@ -125,7 +121,7 @@ def text_fingerprints(texts: Sequence[Any], on_progress: Progress | None = None)
 
 def details(sources: Sequence[Any]) -> NDArray[np.uint8]:
     """Larger thumbnails, uint8 (N, 64, 64), grey: what tells images apart whose fingerprints are alike."""
-    with ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1)) as pool:
+    with decoders() as pool:
         return np.array(list(pool.map(_detail, sources)), dtype=np.uint8).reshape(-1, DETAIL, DETAIL)
 
 
@@ -177,7 +173,7 @@ def _small(source: Any) -> tuple[Image.Image, tuple[int, int], int]:
         width, height = opened.size
         if opened.getexif().get(_ORIENTATION) in _LYING:
             width, height = height, width
-        opened.draft(opened.mode, (_DRAFT_SIDE, _DRAFT_SIDE))
+        opened.draft(opened.mode, (DRAFT_SIDE, DRAFT_SIDE))
         return decode(opened), (width, height), Path(source).stat().st_size
 
 

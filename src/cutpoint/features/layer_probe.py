@@ -66,6 +66,38 @@ def probe_layers(
     return tuple(layers)
 
 
+def held_out_score(
+    features: NDArray[np.float32],
+    targets: NDArray[np.generic],
+    task: Task,
+    *,
+    strengths: Sequence[float],
+    groups: NDArray[np.generic] | None,
+    seed: int,
+) -> float | None:
+    """Metric of a cross-validated exact linear head; None where these examples allow none.
+
+    Args:
+        features: (N, D).
+        targets: (N,) or (N, labels).
+        task: What is predicted.
+        strengths: Penalties to choose between.
+        groups: (N,) rows of one group are held out together.
+        seed: Deals the rows to the folds.
+    """
+    if len(np.unique(targets, axis=0)) < 2 or not np.isfinite(features).all():
+        return None
+    solved = fit_exact(
+        features, targets, task, strengths=strengths, inner_folds=_FOLDS, groups=groups, seed=seed
+    )
+    if solved.out_of_fold is None:
+        return None
+    try:
+        return check_metric(task).function(targets, solved.out_of_fold, task)
+    except DataError:  # the metric is not defined on these targets, such as one class alone in a label
+        return None
+
+
 def _probed_rows(targets: NDArray[np.generic], task: Task, seed: int) -> NDArray[np.int64]:
     """At most `MOST_ROWS` rows, of classes with two examples or more: one cannot be held out as well."""
     chosen = np.random.default_rng(seed).permutation(len(targets))[:MOST_ROWS]
@@ -85,16 +117,8 @@ def _probe(
     seed: int,
 ) -> LayerProbe | None:
     """One row of the curve; None where these examples allow no held-out score."""
-    if len(np.unique(targets, axis=0)) < 2 or not np.isfinite(features).all():
-        return None
-    solved = fit_exact(
-        features, targets, task, strengths=_STRENGTHS, inner_folds=_FOLDS, groups=groups, seed=seed
-    )
-    if solved.out_of_fold is None:
-        return None
-    try:
-        value = check_metric(task).function(targets, solved.out_of_fold, task)
-    except DataError:  # the metric is not defined on these targets, such as one class alone in a label
+    value = held_out_score(features, targets, task, strengths=_STRENGTHS, groups=groups, seed=seed)
+    if value is None:
         return None
     return LayerProbe(
         index=number,

@@ -17,11 +17,11 @@ from cutpoint.backbones.digest import weights_digest
 from cutpoint.data.splits import class_counts
 from cutpoint.errors import DataError
 from cutpoint.evaluation.diagnosis import chance_score
-from cutpoint.evaluation.metrics import METRICS, check_metric
+from cutpoint.evaluation.metrics import METRICS
 from cutpoint.features.bank import FeatureBank
+from cutpoint.features.layer_probe import held_out_score
 from cutpoint.features.seeding import seeded
 from cutpoint.features.spans import Rows
-from cutpoint.heads.exact import fit_exact
 from cutpoint.runtime import available_memory
 from cutpoint.survey.source_distance import source_distances
 from cutpoint.types import IGNORED, Axes, Circumstances, Cost, Dataset, LayerProbe, Task, TaskKind
@@ -30,7 +30,6 @@ FEWEST_ROWS, MOST_ROWS = 300, 1000
 """Rows that are looked at: at least the first, ten a class, and never more than the second."""
 _ROWS_PER_CLASS = 10
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
-_FOLDS = 3
 _BATCH = 32
 _FLOAT_BYTES = 4
 _TINY = 1e-9
@@ -152,17 +151,7 @@ def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Array, Array, Array | N
 def _probe(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float | None:
     """Held-out score of an exact head on the frozen features; None where the examples allow none."""
     features, targets, groups = under_a_head(bank, rows)
-    if len(np.unique(targets, axis=0)) < 2 or not np.isfinite(features).all():
-        return None
-    solved = fit_exact(
-        features, targets, task, strengths=_STRENGTHS, inner_folds=_FOLDS, groups=groups, seed=seed
-    )
-    if solved.out_of_fold is None:
-        return None
-    try:
-        return check_metric(task).function(targets, solved.out_of_fold, task)
-    except DataError:  # the metric is not defined on these targets
-        return None
+    return held_out_score(features, targets, task, strengths=_STRENGTHS, groups=groups, seed=seed)
 
 
 def _chance(bank: FeatureBank, rows: Rows, task: Task) -> float | None:

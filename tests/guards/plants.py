@@ -34,12 +34,12 @@ from cutpoint.race.findings import _forgets
 from cutpoint.race.reference import Reference
 from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.regimes.recipe import resolve_recipe
+from cutpoint.survey.normalisation import normalisation_finding
 from cutpoint.survey.overrides import override_finding
 from cutpoint.survey.source_errors import source_error_finding
 from cutpoint.training.drift import drift_of
 from cutpoint.training.findings import fit_findings
 from cutpoint.training.fit import Fit, FitData
-from cutpoint.training.normalisation import normalisation_finding
 from cutpoint.training.seen import seen_by
 from cutpoint.types import Dataset, Finding, Trial
 

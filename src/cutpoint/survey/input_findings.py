@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cutpoint.features.bank import FeatureBank
+from cutpoint.survey.normalisation import normalisation_finding
 from cutpoint.survey.overrides import override_finding
-from cutpoint.training.normalisation import normalisation_finding
 from cutpoint.types import Dataset, Finding
 
 

@@ -72,8 +72,7 @@ def diagnose_scores(train: Score, validation: Score, *, chance: float | None) ->
     """Overfitting (variance), or underfitting (bias), which only a constant answer's score shows."""
     evidence = f"{train.metric}: training {train.value:.3g}, validation {validation.value:.3g}"
     metric = METRICS[train.metric]
-    sign = 1.0 if metric.greater_is_better else -1.0
-    if sign * (train.value - validation.value) >= _widest_gap(train):
+    if metric.sign * (train.value - validation.value) >= _widest_gap(train):
         text = "Overfitting: the fit knows its training examples much better than new ones."
         return [warning("overfitting", text, evidence, _FREEZE_MORE)]
     if chance is None:

@@ -52,6 +52,11 @@ class Metric:
     share: bool = True
     relative: bool = False
 
+    @property
+    def sign(self) -> float:
+        """1 where a greater value is better, -1 for errors and losses: times the value, more is better."""
+        return 1.0 if self.greater_is_better else -1.0
+
     def gain(self, before: Any, after: Any) -> Any:
         """How much better `after` is, numbers or arrays: the difference, or its share of `before`."""
         change = after - before if self.greater_is_better else before - after

@@ -40,12 +40,11 @@ def optimism(
         seed: Of the resamples.
     """
     metric = check_metric(task)
-    sign = 1.0 if metric.greater_is_better else -1.0
     trials = [as_repeats(found) for found in predictions.values()]
 
     def scores(weights: Array) -> Array:
         """(trials, B), greater is better."""
-        return sign * np.stack(
+        return metric.sign * np.stack(
             [
                 np.mean([metric.weighted(targets, one, task, weights) for one in repeats], axis=0)
                 for repeats in trials

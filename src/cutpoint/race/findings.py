@@ -192,7 +192,7 @@ def best_of(trials: Sequence[Trial]) -> Trial:
         score = trial.validation
         if score is None:
             return float("-inf")
-        return score.value if METRICS[score.metric].greater_is_better else -score.value
+        return METRICS[score.metric].sign * score.value
 
     return max(trials, key=merit)
 

@@ -198,7 +198,7 @@ def _estimate_batchnorm(module: nn.Module, bank: FeatureBank, positions: Rows) -
 def _best_depth(curve: Sequence[LayerProbe], task: Task, blocks: int) -> float | None:
     if not curve:
         return None
-    sign = 1 if METRICS[task.for_heads.metric].greater_is_better else -1
+    sign = METRICS[task.for_heads.metric].sign
     return max(curve, key=lambda layer: (sign * layer.score, -layer.index)).index / blocks
 
 

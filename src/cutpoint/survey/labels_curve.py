@@ -174,7 +174,7 @@ def _reached(rows: Sequence[int], scores: Sequence[float], wanted: float) -> flo
 
 
 def _sign(found: Score) -> float:
-    return 1.0 if METRICS[found.metric].greater_is_better else -1.0
+    return METRICS[found.metric].sign
 
 
 def _signed(found: Score) -> float:

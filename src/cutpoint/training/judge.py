@@ -86,7 +86,7 @@ class Judge:
         """What decides which weights are kept, lower is better: the loss or the metric."""
         if keep == "loss":
             return loss
-        return -metric if self.metric.greater_is_better else metric
+        return -self.metric.sign * metric
 
     def _judge(self, source: Source, positions: Positions) -> tuple[float, NDArray[np.float32]]:
         total, weight = 0.0, 0.0

@@ -72,6 +72,17 @@ def test_hard_examples_are_no_wrong_labels() -> None:
     assert label_findings(data, np.arange(1500), probabilities, issues) == ()
 
 
+def test_a_probe_that_mostly_errs_doubts_no_label() -> None:
+    random = np.random.default_rng(0)
+    given = random.integers(0, _CLASSES, 400)
+    probabilities = random.dirichlet(np.full(_CLASSES, 0.1), 400)
+    assert noise_rate(probabilities, given).low > 0.5, "by the rate alone, most labels would be wrong"
+    data = _dataset({"train": np.arange(400)}, given)
+    assert not label_issues(probabilities, given, data.task.labels, data.names)
+    (finding,) = label_findings(data, np.arange(400), probabilities, ())
+    assert finding.severity == "info" and "cannot be told" in finding.text
+
+
 def test_label_finding_shows_the_examples() -> None:
     probabilities, given, wrong = _probe(600, 0.15)
     data = _dataset({"train": np.arange(600)}, given)

@@ -22,6 +22,8 @@ TOLD_FROM = 0.02
 """Share of wrong labels that must be exceeded beyond doubt to be told."""
 FEWEST = 40
 """Rows below which nothing can be said."""
+WEAKEST = 0.5
+"""Agreement with the given labels below which a probe's doubt says more about the probe than about the labels."""
 
 _SUREST = 0.2
 _SUREST_OF_WEAK = 0.1
@@ -49,6 +51,11 @@ class NoiseRate:
     n: int
 
 
+def agreement(probabilities: NDArray[np.floating], targets: NDArray[np.integer]) -> float:
+    """Share of the rows whose given label the probe finds likeliest; of (N, classes) and (N,)."""
+    return float((probabilities.argmax(axis=1) == targets).mean())
+
+
 def noise_rate(probabilities: NDArray[np.floating], targets: NDArray[np.integer]) -> NoiseRate:
     """How often the given label contradicts the probe in the fifth of the rows where the probe is surest.
 
@@ -62,8 +69,7 @@ def noise_rate(probabilities: NDArray[np.floating], targets: NDArray[np.integer]
     """
     from scipy.stats import beta
 
-    agreement = float((probabilities.argmax(axis=1) == targets).mean())
-    share = _SUREST if agreement >= _WEAK else _SUREST_OF_WEAK
+    share = _SUREST if agreement(probabilities, targets) >= _WEAK else _SUREST_OF_WEAK
     count = min(len(targets), max(_LEAST_SURE_ROWS, round(len(targets) * share)))
     surest = np.argsort(-probabilities.max(axis=1), kind="stable")[:count]
     wrong = int((probabilities[surest].argmax(axis=1) != targets[surest]).sum())
@@ -76,7 +82,8 @@ def noise_rate(probabilities: NDArray[np.floating], targets: NDArray[np.integer]
 def doubtful_labels(probabilities: NDArray[np.floating], targets: NDArray[np.integer]) -> Rows:
     """Positions of candidates, the least likely given label first; as many at most as the noise rate lets expect.
 
-    Confident learning proposes them ("both": by class and by the noise between each two classes).
+    Confident learning proposes them ("both": by class and by the noise between each two classes). Of a probe that
+    agrees with fewer than `WEAKEST` of the labels there are none.
 
     Args:
         probabilities: (N, classes) out-of-fold.
@@ -88,7 +95,7 @@ def doubtful_labels(probabilities: NDArray[np.floating], targets: NDArray[np.int
     likely = np.asarray(probabilities, dtype=np.float64)
     likely = likely / likely.sum(axis=1, keepdims=True)
     present, numbers = np.unique(given, return_inverse=True)
-    if len(present) < 2:
+    if len(present) < 2 or agreement(likely, given) < WEAKEST:
         return np.zeros(0, dtype=np.int64)
     own = likely[:, present] / np.maximum(likely[:, present].sum(axis=1, keepdims=True), 1e-12)
     ranked = find_label_issues(
@@ -130,12 +137,25 @@ def label_findings(
 ) -> tuple[Finding, ...]:
     """A warning where more labels than `TOLD_FROM` are wrong beyond doubt, with the least likely ones.
 
+    A note where the probe is too weak to doubt any.
+
     Args:
         dataset: The data.
         rows: (N,) the rows that the probabilities are of.
         probabilities: (N, classes) out-of-fold.
         issues: The candidates, of `label_issues`.
     """
+    agreed = agreement(probabilities, dataset.targets[rows])
+    if agreed < WEAKEST:
+        return (
+            Finding(
+                code=CODE,
+                severity="info",
+                text=f"Whether labels are wrong cannot be told: a probe agrees with only {100 * agreed:.0f} % of them.",
+                evidence="It did not see them while it learned. Where it mostly errs, that proves nothing.",
+                remedy="More labelled examples or another backbone may tell.",
+            ),
+        )
     rate = noise_rate(probabilities, dataset.targets[rows])
     if rate.low <= TOLD_FROM or not issues:
         return ()
@@ -144,8 +164,8 @@ def label_findings(
         Finding(
             code=CODE,
             severity="warning",
-            text=f"About {rate.value:.0%} of the labels look wrong, or their classes overlap "
-            f"({rate.low:.1%} to {rate.high:.1%}); {len(issues)} examples are candidates.",
+            text=f"About {100 * rate.value:.0f} % of the labels look wrong, or their classes overlap "
+            f"({100 * rate.low:.1f} % to {100 * rate.high:.1f} %); {len(issues)} examples are candidates.",
             evidence=f"Among the {rate.n} examples where a probe that did not see them is surest, so many labels "
             "contradict it. A candidate is a reason to look, no verdict.",
             remedy="Write a review list (cutpoint audit DATA --backbone NAME --review labels.csv), fill in its column "

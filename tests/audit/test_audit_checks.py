@@ -64,6 +64,12 @@ def test_names_tell_groups_with_an_expression_that_works(names: list[str], group
     assert [match[1] for match in matches if match] == list(found.groups)
 
 
+def test_a_prefix_of_nearly_all_names_is_no_group() -> None:
+    names = [f"train/Photo_{n:04d}.jpg" for n in range(38)] + ["train/copy_a.jpg", "train/copy_b.jpg"]
+    assert named_groups(names, ["hat", "dress"] * 20) is None
+    assert named_groups([*names[:20], *(f"train/copy_{n}.jpg" for n in range(20))], ["hat", "dress"] * 20)
+
+
 def test_strength_of_features() -> None:
     random = np.random.default_rng(0)
     targets = np.arange(300) % 3

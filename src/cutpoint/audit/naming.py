@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,8 @@ _SEPARATORS = "_-. "
 _MOST_PARTS = 6
 _LEAST_MEMBERS = 2.0
 """Examples of a group, on average: names that never come twice are numbers of the examples."""
+_MOST_IN_ONE = 0.8
+"""Share of the examples in one group above which it is a prefix of them all, which no split can keep together."""
 _LEAST_CROSSING = 0.1
 """Share of the test examples whose group also stands in train."""
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{3,}", re.IGNORECASE)
@@ -70,12 +73,13 @@ def ungrouped(names: Sequence[str], labels: Sequence[str], train: Rows, test: Ro
     if len(crossing) < _LEAST_CROSSING * len(test):
         return []
     shared = sorted({reading.groups[row] for row in crossing})
+    stand = "stands" if len(shared) == 1 else "stand"
     return [
         Finding(
             code="ungrouped",
             severity="warning",
-            text=f"File names tell {len(set(reading.groups)):,} groups, of which {len(shared):,} stand in train and in "
-            f"test ({len(crossing):,} of {len(test):,} test examples): what is learned of a group helps in its test.",
+            text=f"File names tell {len(set(reading.groups)):,} groups, of which {len(shared):,} {stand} in train and "
+            f"in test ({len(crossing):,} of {len(test):,} test examples): what is learned of a group helps there.",
             evidence=few(shared, 6),
             remedy=f"If these are speakers, patients, boards or the like, keep each on one side, from data without a "
             f"given split: --group '{reading.pattern}'.",
@@ -109,6 +113,8 @@ def _matched(names: Sequence[str], pattern: str) -> Iterator[Grouping]:
 def _is_telling(groups: Sequence[str], labels: Sequence[str]) -> bool:
     distinct = set(groups)
     if len(distinct) < 2 or len(groups) / len(distinct) < _LEAST_MEMBERS:
+        return False
+    if max(Counter(groups).values()) > _MOST_IN_ONE * len(groups):
         return False
     if 2 * sum(
         any(_RANDOM.fullmatch(piece) for piece in re.split(r"[_\-. ]", name)) for name in distinct

@@ -227,7 +227,7 @@ def screened_line(screened: Screened) -> str:
 
 def _decision(trial: Trial, comparison: Comparison | None) -> str:
     if comparison is None:
-        return "leads"
+        return f"{trial.status}: {trial.reason}" if trial.status == "eliminated" else "leads"
     assert trial.validation is not None
     metric = trial.validation.metric
     gain = format.gain_words(comparison.gain, metric)

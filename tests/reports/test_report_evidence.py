@@ -11,6 +11,7 @@ import sample_result
 from page_text import Page
 
 from cutpoint.reports import result_text, write_report
+from cutpoint.reports.data_audit import audit_section
 from cutpoint.reports.forecast import accuracy_in_words, outcomes, prices
 from cutpoint.reports.ladder import ladder_of
 from cutpoint.reports.rules import agreement_in_words, rule_rows
@@ -49,6 +50,25 @@ def test_the_contents_name_every_section_and_lead_to_it(full: Page) -> None:
         assert f"#{section}" in full.addresses
 
 
+def test_the_review_is_made_through_the_network_though_hand_made_features_win() -> None:
+    result = sample_evidence.with_evidence()
+    network = result.backbones[sample_evidence.NETWORK].model_copy(update={"path": "my models/net"})
+    baseline = network.model_copy(update={"name": "builtin:tfidf", "kind": "builtin", "path": None})
+    winner = result.trials[0].model_copy(update={"id": "tf-idf", "backbone": baseline.name})
+    section = audit_section(
+        result.model_copy(
+            update={
+                "backbones": {baseline.name: baseline, sample_evidence.NETWORK: network},
+                "trials": (winner, *result.trials[1:]),
+                "winner": winner.id,
+            }
+        )
+    )
+    assert section is not None
+    assert section.review.endswith("--backbone 'my models/net' --review labels.csv")
+    assert section.refit.endswith("--backbone 'my models/net' --labels labels.csv")
+
+
 def test_the_audit_shows_findings_gravest_first_with_their_exhibits(full: Page) -> None:
     audit = sample_evidence.audit()
     places = [full.text.index(finding.text) for finding in audit.findings]
@@ -67,13 +87,13 @@ def test_the_audit_shows_findings_gravest_first_with_their_exhibits(full: Page) 
 def test_wrong_labels_are_listed_with_the_way_to_correct_them(full: Page) -> None:
     assert "train/dress/0007.jpg dress → skirt < 1 % 97 %" in full.text
     assert "cutpoint audit clothing/ --backbone mobilenetv2_100_coral --review labels.csv" in full.text
-    assert "cutpoint fit clothing/ --labels labels.csv" in full.text
+    assert "cutpoint fit clothing/ --backbone mobilenetv2_100_coral --labels labels.csv" in full.text
 
 
 def test_a_source_with_spaces_is_quoted_in_commands(run_folder: RunFolder) -> None:
     data = sample_result.ten_classes().data.model_copy(update={"source": "my photos"})
     text = Page(write_report(run_folder(changed(data=data))).read_text(encoding="utf-8")).text
-    assert "cutpoint fit 'my photos' --labels labels.csv" in text
+    assert "cutpoint fit 'my photos' --backbone mobilenetv2_100_coral --labels labels.csv" in text
 
 
 def test_large_or_foreign_exhibits_do_not_swell_the_page(run_folder: RunFolder) -> None:

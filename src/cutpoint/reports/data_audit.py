@@ -58,7 +58,7 @@ def audit_section(result: Result) -> AuditSection | None:
         return None
     pictures = Pictures(_PICTURE_BYTES)
     weights = sorted(audit.class_weights.items(), key=lambda pair: -pair[1])
-    source = shlex.quote(result.data.source)
+    asked = f"{shlex.quote(result.data.source)}{_backbone(result)}"
     return AuditSection(
         summary=_summary(audit),
         found=found_in_words(audit),
@@ -72,8 +72,8 @@ def audit_section(result: Result) -> AuditSection | None:
         hidden_weights=max(0, len(weights) - _MOST_WEIGHTS),
         issues=audit.label_issues[:_MOST_ISSUES],
         hidden_issues=max(0, len(audit.label_issues) - _MOST_ISSUES),
-        review=f"cutpoint audit {source} --backbone {_backbone(result)} --review labels.csv",
-        refit=f"cutpoint fit {source} --labels labels.csv",
+        review=f"cutpoint audit {asked} --review labels.csv",
+        refit=f"cutpoint fit {asked} --labels labels.csv",
     )
 
 
@@ -106,7 +106,10 @@ def _shown(finding: Finding, pictures: Pictures, *, is_open: bool) -> Shown:
 
 
 def _backbone(result: Result) -> str:
-    """Whose features the review is made with: the winner's, where it has a backbone."""
+    """The option for the backbone that the audit looked through: never hand-made features, which only race."""
     winner = winner_of(result)
-    names = [winner.backbone] if winner and winner.backbone in result.backbones else list(result.backbones)
-    return shlex.quote(names[0]) if names else "NAME"
+    name = result.advice.axes.backbone if result.advice else winner.backbone if winner else ""
+    reference = result.backbones.get(name)
+    if reference is None or reference.kind in ("none", "module"):
+        return ""
+    return f" --backbone {shlex.quote(reference.path or reference.name)}"

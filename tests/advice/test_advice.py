@@ -116,6 +116,12 @@ def test_findings_of_an_audit_are_counted(situation: Any) -> None:
     assert found["data audited and clean"] == "warning"
 
 
+def test_leaks_are_told_with_what_a_fit_makes_of_them(situation: Any) -> None:
+    leak = Finding(code="leak", severity="error", text="One picture stands in two splits.")
+    item = checklist(situation(audit=Audit(checked=("leak",), findings=(leak,))))[0]
+    assert "a fit stops there" in item.detail and "--fix" in item.detail
+
+
 def test_upkeep_prices_storage_and_retraining(situation: Any) -> None:
     monthly = Circumstances(tasks=100, retrain="monthly")
     told = {line.partition(":")[0]: line for line in upkeep(situation(circumstances=monthly))}

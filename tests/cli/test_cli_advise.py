@@ -59,6 +59,12 @@ def test_all_parts_stand_on_the_terminal(cutpoint, bars: Path, cache: Path) -> N
 
 
 @pytest.mark.usefixtures("heads_only")
+def test_the_start_asks_the_same_question(cutpoint, bars: Path, cache: Path) -> None:
+    ended = cutpoint("advise", bars, *GLYPHS, "--cache", cache, "--per-class", 8, "--seed", 3)
+    assert f"Start: cutpoint fit {bars} --backbone builtin:glyphs --per-class 8 --seed 3\n" in ended.out
+
+
+@pytest.mark.usefixtures("heads_only")
 def test_json_is_the_record(cutpoint, bars: Path, cache: Path) -> None:
     ended = cutpoint("advise", bars, *GLYPHS, "--cache", cache, "--json", "--budget", "90s")
     advice = Advice.model_validate_json(ended.out)

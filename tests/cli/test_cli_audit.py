@@ -100,6 +100,15 @@ def test_leaks_are_told_with_the_way_out(cutpoint, leaky: Path, tmp_path: Path) 
     assert found["audit"]["class_weights"] == {"apple": 1.0, "plum": 1.0} and "task" in found
 
 
+def test_the_next_command_repeats_what_was_told_of_the_data(cutpoint, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    rows = [f"{number},{number * 7 % 5},{'yes' if number % 2 else 'no'}" for number in range(40)]
+    file.write_text("\n".join(["age,size,left", *rows]))
+    ended = cutpoint("audit", file, "--target-column", "left", "--task", "binary")
+    assert ended.code == 0, ended.err
+    assert f"Next: cutpoint fit {file} --target-column left --task binary" in ended.out
+
+
 def test_fixed_splits_are_clean_and_can_be_trained_on(cutpoint, leaky: Path, tmp_path: Path) -> None:
     before, fixed = leaky.read_text(), tmp_path / "fixed.csv"
     ended = cutpoint("audit", leaky, "--fix", fixed)

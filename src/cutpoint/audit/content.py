@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,10 @@ from cutpoint.data.collected import counted, few
 from cutpoint.data.fingerprints import image_fingerprints, text_fingerprints
 from cutpoint.data.inspect import Progress
 from cutpoint.data.splits import class_counts
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.types import Audit, Dataset, Finding
 
 _NOTHING = np.zeros(0, dtype=np.int64)
-_GRAVEST_FIRST = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,6 @@ def examine_content(dataset: Dataset, on_progress: Progress | None = None) -> Ex
         seconds=time.monotonic() - started,
     )
     return Examined(dataset, audit, alike)
-
-
-def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors, then warnings, then information; of one severity in the order in which they were found."""
-    return tuple(sorted(findings, key=lambda finding: _GRAVEST_FIRST[finding.severity]))
 
 
 Check = tuple[Callable[[], list[Finding]], str]

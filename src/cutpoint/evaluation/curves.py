@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.evaluation.faults import in_some_fits, warning
+from cutpoint.evaluation.findings import in_some_fits, warning
 from cutpoint.types import EpochRecord, Finding
 
 Array = NDArray[Any]

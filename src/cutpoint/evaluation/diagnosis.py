@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cutpoint.evaluation.comparison import compare
 from cutpoint.evaluation.curves import Curve, diagnose_curves
-from cutpoint.evaluation.faults import in_some_fits, warning
+from cutpoint.evaluation.findings import in_some_fits, warning
 from cutpoint.evaluation.intervals import as_repeats
 from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.types import IGNORED, Finding, Score, Task

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cutpoint.reports import format
+from cutpoint.reports.facts import DISTANCE_NAMES
 from cutpoint.types import Advice, Axes, Cost, LabelsCurve, RuleOutcome
 
 _BAR = 20
@@ -16,7 +17,6 @@ _FULL, _EMPTY = "█", "░"
 _LIT, _DARK = "●", "○"
 _MARKS = {"done": ("✓", "green"), "open": ("○", ""), "warning": ("!", "yellow")}
 _STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
-_NAMES = {"batchnorm-frechet": "BatchNorm's shift"}
 
 
 def print_advice(advice: Advice, console: Console, *, command: str) -> None:
@@ -99,7 +99,7 @@ def _lines(axes: Axes) -> Iterator[tuple[str, str, float | None]]:
         if share is not None:
             yield name, f"{share:.3f}", share
     for name, distance in axes.to_source.items():
-        yield _NAMES.get(name, name), f"{distance:.3f}", None
+        yield DISTANCE_NAMES.get(name, name), f"{distance:.3f}", None
     yield "budget", format.seconds(axes.budget_seconds), None
 
 

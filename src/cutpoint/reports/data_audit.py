@@ -6,8 +6,9 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.reports import format
-from cutpoint.reports.facts import gravest_first, winner_of
+from cutpoint.reports.facts import winner_of
 from cutpoint.reports.pictures import Pictures
 from cutpoint.types import Audit, Exhibit, Finding, LabelIssue, Result, Severity
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.reports import facts
 from cutpoint.reports.data_audit import audit_section
 from cutpoint.reports.forecast import (
@@ -73,7 +74,7 @@ def _advised(result: Result) -> AdviceSection | None:
         cards=scorecard(advice.axes, predicted_costs(result).values(), result.task.for_heads.metric),
         rules=rule_rows(result),
         agreement=agreement_in_words(result),
-        findings=tuple(facts.gravest_first(advice.findings)),
+        findings=gravest_first(advice.findings),
         winner_regime=winner.regime if winner else None,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cutpoint.evaluation.metrics import METRICS
 from cutpoint.reports import format
-from cutpoint.types import Comparison, Cost, Finding, Result, Score, Trial
+from cutpoint.types import Comparison, Cost, Result, Score, Trial
 
 STATUS_WORDS = {
     "finished": "finished",
@@ -87,11 +87,6 @@ def is_from_random_weights(trial: Trial) -> bool:
     """Whether the trial is the control that uses the backbone's architecture without its weights."""
     regime = trial.recipe.get("regime")
     return "scratch" in trial.regime or (isinstance(regime, dict) and regime.get("init") == "random")
-
-
-def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors, then warnings, then notes; each in the order in which they were found."""
-    return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 
 
 def gain_over(result: Result, trial: Trial, reference: Trial | None) -> Gain | None:

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.reports import confusion, facts, format
 from cutpoint.reports.curves import layer_chart, learning_chart
 from cutpoint.reports.evidence import evidence_of
@@ -107,7 +108,7 @@ def _context(result: Result, model: str | None) -> dict[str, Any]:
         "extra_text": _extra_text(result),
         "winner": rows[winner.id] if winner else None,
         "reference_is_probe": reference is not None and facts.is_probe(reference),
-        "findings": facts.gravest_first(result.verdict.findings if result.verdict else ()),
+        "findings": gravest_first(result.verdict.findings if result.verdict else ()),
         "trial_findings": _trial_findings(result),
         "stack": stack_of(result),
         "any_adapter": any(facts.adapter_of(trial) for trial in result.trials),
@@ -171,7 +172,7 @@ def _trial_findings(result: Result) -> list[tuple[str, Finding]]:
     return [
         (labels[trial.id], finding)
         for trial in result.trials
-        for finding in facts.gravest_first(trial.findings)
+        for finding in gravest_first(trial.findings)
         if trial.id != result.winner or (finding.code, finding.text) not in general
     ]
 

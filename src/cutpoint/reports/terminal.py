@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.reports import format
 from cutpoint.reports.facts import (
     STATUS_WORDS,
     cheapest_first,
     comparison_of,
-    gravest_first,
     known_cost,
     labels_of,
     winner_of,
@@ -24,6 +24,8 @@ from cutpoint.types import Finding, Result, Trial
 _WIDTH = 100
 _NAME_WIDTH = 24
 _MOST_OF_A_FINDING = 2 * _WIDTH - 12
+_ANSWERS = ("label-correction-gain",)
+"""Notes of the audit that answer an option which the user gave."""
 """Characters that two lines hold, words unbroken."""
 _STYLES = {"error": "bold red", "warning": "yellow", "info": ""}
 
@@ -152,7 +154,8 @@ def _audit_lines(result: Result, said: set[str]) -> list[Text]:
     found = gravest_first(result.audit.findings) if result.audit else []
     lines = []
     for finding in found:
-        if finding.severity != "info" and finding.text not in said:
+        is_told = finding.severity != "info" or finding.code in _ANSWERS
+        if is_told and finding.text not in said:
             line = _finding_line(finding, finding.text, finding.remedy)
             if len(line) > _MOST_OF_A_FINDING:
                 line = _finding_line(finding, finding.text)

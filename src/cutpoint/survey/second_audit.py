@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.audit import labels, neighbours, pretraining, shift
-from cutpoint.audit.content import gravest_first
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.data.splits import class_counts
+from cutpoint.evaluation.findings import gravest_first
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.planning.judging import Judging, Rows

@@ -9,7 +9,7 @@ import sample_result
 from rich.console import Console
 
 from cutpoint.reports import print_result, result_text
-from cutpoint.types import Finding
+from cutpoint.types import Audit, Finding
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,15 @@ def test_short_names_do_not_break_the_heading() -> None:
     full = sample_result.ten_classes()
     full = full.model_copy(update={"trials": tuple(t for t in full.trials if t.id == "full")})
     assert [line.split()[0] for line in result_text(full).splitlines()[:2]] == ["trial", "full"]
+
+
+def test_what_corrected_labels_gained_is_told_though_it_is_a_note() -> None:
+    gain = Finding(code="label-correction-gain", severity="info", text="Nine labels gained two points.")
+    note = Finding(code="imbalance", severity="info", text="One class is larger.")
+    result = sample_result.ten_classes().model_copy(
+        update={"audit": Audit(checked=("imbalance",), findings=(note, gain))}
+    )
+    assert gain.text in result_text(result) and note.text not in result_text(result)
 
 
 def test_text_evidence_and_remedy_of_a_warning_are_sentences() -> None:

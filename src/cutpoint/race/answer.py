@@ -11,8 +11,9 @@ from cutpoint.model import Model
 from cutpoint.planning.plan import Plan
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.examination import Examination, examine
-from cutpoint.race.findings import best_of, is_scratch, race_findings
+from cutpoint.race.findings import race_findings
 from cutpoint.race.standing import Standing
+from cutpoint.race.trained import best_of, is_scratch
 from cutpoint.race.verdict import write_verdict
 from cutpoint.survey.input_findings import input_findings
 from cutpoint.survey.labels_curve import multiple_of_scratch

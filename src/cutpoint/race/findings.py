@@ -16,6 +16,7 @@ from cutpoint.evaluation.diagnosis import negative_transfer
 from cutpoint.evaluation.metrics import METRICS, check_metric
 from cutpoint.planning.judging import Judging
 from cutpoint.race.examination import Examination
+from cutpoint.race.trained import best_of, is_scratch
 from cutpoint.types import Dataset, Finding, Trial
 
 EASY = 0.95
@@ -177,27 +178,3 @@ def _overconfident(dataset: Dataset, examination: Examination) -> list[Finding]:
         return []
     finding = overconfidence(calibrate(dataset.task, dataset.targets[dataset.splits["test"]], predictions))
     return [finding] if finding else []
-
-
-def is_scratch(trial: Trial) -> bool:
-    """Whether it trained the network from random weights."""
-    stated = trial.recipe.get("regime", {})
-    return isinstance(stated, dict) and stated.get("init") == "random"
-
-
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """The best validated trial."""
-
-    def merit(trial: Trial) -> float:
-        score = trial.validation
-        if score is None:
-            return float("-inf")
-        return METRICS[score.metric].sign * score.value
-
-    return max(trials, key=merit)
-
-
-def trains_blocks(trial: Trial) -> bool:
-    """Whether more than a head was trained, from pretrained weights."""
-    stages = trial.recipe.get("stages", [])
-    return not is_scratch(trial) and any(stage["phase"]["train"] != "head" for stage in stages)

@@ -31,7 +31,6 @@ from cutpoint.race.answer import judge_once, result_of
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.control import needless_control
 from cutpoint.race.examination import Examination
-from cutpoint.race.findings import best_of, trains_blocks
 from cutpoint.race.first_model import save_first_model
 from cutpoint.race.ground import Ground
 from cutpoint.race.halving import Halving, backbones_dropped
@@ -40,6 +39,7 @@ from cutpoint.race.reference import Reference
 from cutpoint.race.run_folder import RunFolder, read_record, write_record
 from cutpoint.race.same_run import check_different, check_same_run
 from cutpoint.race.standing import Standing
+from cutpoint.race.trained import best_of, trains_blocks
 from cutpoint.race.trial import TrialRun
 from cutpoint.reports import write_report
 from cutpoint.survey.advising import advise_on_plan

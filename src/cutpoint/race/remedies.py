@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cutpoint.race.trained import is_head_only
 from cutpoint.types import Modality, Trial
 
 
@@ -89,7 +90,7 @@ def remedies(trial: Trial, modality: Modality, tried: Collection[str] = ()) -> t
         tried: Regimes that have run on this backbone already; a remedy that moves the cut is proposed all the same.
     """
     codes = {finding.code for finding in trial.findings if finding.severity != "info"}
-    if _is_head_only(trial):
+    if is_head_only(trial):
         codes -= _OF_TRAINED_BLOCKS
     found: dict[str, Remedy] = {}
     for code, listed in _REMEDIES.items():
@@ -103,8 +104,3 @@ def remedies(trial: Trial, modality: Modality, tried: Collection[str] = ()) -> t
 def _has_room(remedy: Remedy, trial: Trial) -> bool:
     """Whether the cut can move: a lower one needs frozen blocks."""
     return remedy.raise_cut is not False or trial.cut is None or trial.cut > 0
-
-
-def _is_head_only(trial: Trial) -> bool:
-    stages = trial.recipe.get("stages", [])
-    return bool(stages) and all(stage["phase"]["train"] == "head" for stage in stages)

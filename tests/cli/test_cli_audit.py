@@ -109,6 +109,18 @@ def test_the_next_command_repeats_what_was_told_of_the_data(cutpoint, tmp_path: 
     assert f"Next: cutpoint fit {file} --target-column left --task binary" in ended.out
 
 
+def test_labels_of_a_raw_table_are_reviewed_without_a_network(cutpoint, tmp_path: Path) -> None:
+    file, review = tmp_path / "people.csv", tmp_path / "review.csv"
+    rows = [
+        f"{number},{number * 7 % 5},{'old' if (number >= 60) != (number == 10) else 'young'}"
+        for number in range(120)
+    ]
+    file.write_text("\n".join(["years,size,label", *rows]))
+    ended = cutpoint("audit", file, "--review", review)
+    assert ended.code == 0, ended.err
+    assert "row 11,old,young," in review.read_text()
+
+
 def test_fixed_splits_are_clean_and_can_be_trained_on(cutpoint, leaky: Path, tmp_path: Path) -> None:
     before, fixed = leaky.read_text(), tmp_path / "fixed.csv"
     ended = cutpoint("audit", leaky, "--fix", fixed)

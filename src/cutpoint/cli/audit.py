@@ -70,7 +70,8 @@ def audit(
         Path | None,
         typer.Option(
             metavar="OUT.csv",
-            help="Write the doubtful labels as a list to fill in, for `cutpoint fit --labels`; needs --backbone.",
+            help="Write the doubtful labels as a list to fill in, for `cutpoint fit --labels`; of images and texts it "
+            "needs --backbone.",
             show_default="none",
         ),
     ] = None,
@@ -187,7 +188,7 @@ def _loaded(
     show_mask: bool,
     review: Path | None,
 ) -> Backbone | None:
-    """The backbone that was named, as its task uses it."""
+    """The backbone that was named, as its task uses it; rows of numbers are reviewed as they are."""
     if show_mask and dataset.task.kind != "language":
         raise DataError(
             f"--show-mask is for language modelling, and the task is {dataset.task.kind}.",
@@ -198,6 +199,10 @@ def _loaded(
             raise DataError("--max-length needs a tokenizer.", "Name a text model with --backbone.")
         if show_mask:
             raise DataError("--show-mask needs a tokenizer.", "Name a language model with --backbone.")
+        if review is not None and dataset.modality == "features":
+            from cutpoint.backbones.vectors import vector_backbone
+
+            return vector_backbone(len(dataset.inputs[0]), dataset.columns)
         if review is not None or image_size is not None:
             raise DataError("--review and --image-size need features.", "Name a network with --backbone.")
         return None

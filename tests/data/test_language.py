@@ -101,7 +101,7 @@ def test_chats_of_which_nothing_is_learned_are_set_aside(
     assert len(data) == 10
     assert data.quarantined[0].name == "row 11"
     assert data.quarantined[0].reason.startswith(reason)
-    with pytest.raises(DataError, match="1 of 11 texts cannot be read, more than 5%: row 11"):
+    with pytest.raises(DataError, match="1 of 11 texts cannot be read, more than 5 %: row 11"):
         load_dataset(file)
     with pytest.raises(DataError, match="no text can be read: row 1"):
         load_dataset(_lines(tmp_path, [{"messages": [{"role": "user", "content": "Hello"}]}] * 3))

@@ -191,7 +191,7 @@ def test_empty_texts_are_set_aside(tmp_path: Path) -> None:
         ("row 8", "empty text"),
     ]
     assert len(data) == len(data.targets) == 46
-    with pytest.raises(DataError, match=r"2 of 48 texts cannot be read, more than 1%: row 4 \(empty text\)"):
+    with pytest.raises(DataError, match=r"2 of 48 texts cannot be read, more than 1 %: row 4 \(empty text\)"):
         load_dataset(file, max_unreadable=0.01)
     with pytest.raises(DataError, match="no text can be read"):
         load_dataset(_write(file, {"text": [""] * 4, "label": ["a", "b"] * 2}))

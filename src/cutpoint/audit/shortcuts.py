@@ -111,14 +111,15 @@ def shortcuts(
         if not is_strong and measured.lift < NOTABLE:
             continue
         told = [
-            f"{label} ({gain:.0%})" for label, gain in sorted(given_away.items(), key=lambda pair: -pair[1])
+            f"{label} ({100 * gain:.0f} %)"
+            for label, gain in sorted(given_away.items(), key=lambda pair: -pair[1])
         ]
         found.append(
             Finding(
                 code="shortcut",
                 severity="warning" if is_strong else "info",
-                text=f"The {name} alone predicts the label: balanced accuracy {measured.accuracy:.0%}, chance "
-                f"{1 / len(np.unique(targets)):.0%}. A model may learn that instead of what is shown.",
+                text=f"The {name} alone predicts the label: balanced accuracy {100 * measured.accuracy:.0f} %, chance "
+                f"{100 / len(np.unique(targets)):.0f} %. A model may learn that instead of what is shown.",
                 evidence=f"told from all others: {few(told)}" if told else "",
                 remedy="Check how classes were collected; make it alike in all (crop, resize, save in one format), or "
                 "test on data from elsewhere.",

@@ -102,6 +102,6 @@ def check_share(
     if len(quarantined) == total:
         raise DataError(f"no {noun} can be read: {shown}.", hint)
     raise DataError(
-        f"{len(quarantined):,} of {total:,} {noun}s cannot be read, more than {max_unreadable:.0%}: {shown}.",
+        f"{len(quarantined):,} of {total:,} {noun}s cannot be read, more than {100 * max_unreadable:.0f} %: {shown}.",
         "Repair or remove them, or go on without them by a larger --max-unreadable (a share, such as 0.2).",
     )

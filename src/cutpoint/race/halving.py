@@ -106,7 +106,7 @@ class Halving:
         share = len(rows) / len(self.standing.judging.judged)
         reason = ""
         if found.gain < self.settings.min_gain:
-            reason = f"after {share:.0%} of the examples, {self._expects(found)}"
+            reason = f"after {100 * share:.0f} % of the examples, {self._expects(found)}"
         self._note(planned, 1, share, rows, predictions, found, reason)
         return reason
 

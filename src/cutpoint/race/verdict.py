@@ -99,6 +99,8 @@ def _flip(winner: Trial, trials: Sequence[Trial], comparisons: Sequence[Comparis
         )
     if any("budget" in trial.reason for trial in trials):
         return "A larger budget could flip the choice: some regimes did not fit into this one."
+    if any("allowed" in trial.reason for trial in trials):
+        return "Looser limits could flip the choice: some regimes were ruled out by them."
     if not comparisons:
         return "Nothing else was measured here, so that nothing can be said of what would flip the choice."
     if winner.cut == 0:

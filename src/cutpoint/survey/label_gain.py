@@ -81,7 +81,7 @@ def _finding(dataset: Dataset, judging: Judging, gain: PairedGain) -> Finding:
         f"{dataset.task.metric} of a linear probe by {gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}), "
         f"{verdict}.",
         evidence=f"The same probe taught with the given and with the corrected labels, both judged "
-        f"{judging.sentence} with their corrected labels; ahead in {ahead:.0%} of paired resamples.",
+        f"{judging.sentence} with their corrected labels; ahead in {100 * ahead:.0f} % of paired resamples.",
         remedy=""
         if gain.gain > 0
         else "Look at the corrections again: they do not agree with the other examples.",

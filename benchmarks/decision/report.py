@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .cells import CELLS
 from .contenders import CONTENDERS, Choose
 from .regret import is_within_noise, regret
 from .results import Played, read
@@ -85,7 +86,8 @@ def tables(played: Sequence[Played]) -> str:
     """Contenders over all cells, over those held back, and the cells one by one, as Markdown."""
     held_back = [cell for cell in played if cell.is_held_back]
     parts = [
-        f"{len(played)} cells, {len(held_back)} of them held back for the final check.",
+        f"{len(played)} of the suite's {len(CELLS)} cells have been run so far, {len(held_back)} of them held back for "
+        "the final check.",
         _contenders(played),
     ]
     if held_back:

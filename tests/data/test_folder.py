@@ -152,7 +152,9 @@ def test_unreadable_files_are_set_aside_by_name(
     assert len(data) == len(data.inputs) == len(data.targets) == len(data.keys) == 30
     assert not set(reasons) & set(data.names)
     assert not [warning for warning in recwarn if "PIL" in str(warning.filename)]
-    with pytest.raises(DataError, match=r"4 of 34 images cannot be read, more than 5 %.*empty\.png") as caught:
+    with pytest.raises(
+        DataError, match=r"4 of 34 images cannot be read, more than 5 %.*empty\.png"
+    ) as caught:
         load_dataset(animals)
     assert "--max-unreadable" in caught.value.hint
 

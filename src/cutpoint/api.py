@@ -336,7 +336,7 @@ def evaluate(
             f"All {len(rows)} examples are scored. If the model was trained on some, the score flatters."
         )
     scores = found.predict_scores([dataset.inputs[int(row)] for row in rows], on_progress=on_progress)
-    groups = None if dataset.groups is None else dataset.groups[rows]
+    groups = dataset.groups_of(rows)
     return score(found.task, dataset.targets[rows], scores, groups=groups)
 
 

@@ -141,6 +141,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def groups_of(self, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+        """(rows,) the groups of some rows, where there are groups."""
+        return None if self.groups is None else self.groups[rows]
+
 
 # ---------------------------------------------------------------------------------------------- preprocessing
 

@@ -287,7 +287,7 @@ def _only_used_rows(dataset: Dataset) -> Dataset:
         splits={name: place[rows] for name, rows in dataset.splits.items()},
         keys=tuple(dataset.keys[row] for row in used),
         names=tuple(dataset.names[row] for row in used),
-        groups=None if dataset.groups is None else dataset.groups[used],
+        groups=dataset.groups_of(used),
     )
     return _with_matrix(kept)
 

@@ -28,7 +28,7 @@ def holdout(dataset: Dataset, rows: Rows, *, fraction: float, seed: int) -> Fold
         DataError: The fraction is not within 0…1, or nothing could be held out.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
-    groups = None if dataset.groups is None else dataset.groups[rows]
+    groups = dataset.groups_of(rows)
     keys = [dataset.keys[int(row)] for row in rows]
     held = hold_out_mask(dataset.task, dataset.targets[rows], groups, keys, fraction=fraction, seed=seed)
     return rows[~held], rows[held]

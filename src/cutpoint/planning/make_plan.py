@@ -101,7 +101,7 @@ def _curve(bank: FeatureBank, seed: int, watcher: Watcher) -> tuple[LayerProbe, 
         return ()
     pooled = bank.pooled()
     watcher.on_message(f"Probing every block of {backbone.name}.")
-    groups = None if bank.dataset.groups is None else bank.dataset.groups[bank.rows]
+    groups = bank.dataset.groups_of(bank.rows)
     return probe_layers(backbone, pooled, bank.targets, task, groups=groups, seed=seed)
 
 

@@ -117,7 +117,7 @@ def _optimism(dataset: Dataset, standing: Standing) -> float | None:
         dataset.task,
         dataset.targets[judged],
         standing.predictions,
-        groups=None if dataset.groups is None else dataset.groups[judged],
+        groups=dataset.groups_of(judged),
     )
 
 

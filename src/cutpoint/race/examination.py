@@ -43,7 +43,7 @@ def examine(model: Model, dataset: Dataset, watcher: Watcher) -> Examination:
         inputs, on_progress=lambda done, total: watcher.on_work("judging on the test split", done, total)
     )
     targets = dataset.targets[rows]
-    groups = None if dataset.groups is None else dataset.groups[rows]
+    groups = dataset.groups_of(rows)
     found = score(dataset.task, targets, predictions, groups=groups)
     if dataset.task.kind == "language":
         return Examination(found, None, (), predictions, _samples(model, dataset, rows, watcher))

@@ -62,7 +62,7 @@ def _negative_transfer(
             pretrained=predictions[best.id],
             scratch_id=scratch.id,
             pretrained_id=best.id,
-            groups=None if dataset.groups is None else dataset.groups[judging.judged],
+            groups=dataset.groups_of(judging.judged),
         )
         found += [finding] if finding else []
     return found
@@ -86,7 +86,7 @@ def _says_nothing(
         predictions[probe.id],
         leader_id=plain[0].id,
         challenger_id=probe.id,
-        groups=None if dataset.groups is None else dataset.groups[judging.judged],
+        groups=dataset.groups_of(judging.judged),
     )
     if compared.decision == "replaces":
         return []

@@ -33,13 +33,12 @@ class Ground:
 
     def fit_data(self, train: Rows, held: Rows) -> FitData:
         """A fit's view of the bank."""
-        groups = self.dataset.groups
         return FitData(
             bank=self.bank,
             targets=self.bank.targets,
             task=self.task,
             train=self.bank.positions(train),
             validation=self.bank.positions(held),
-            groups=None if groups is None else groups[self.bank.rows],
+            groups=self.dataset.groups_of(self.bank.rows),
             selects=not self.judging.is_cross_validation,
         )

@@ -125,8 +125,9 @@ class Halving:
 
     def _by_promise(self) -> list[tuple[PlannedTrial, Outlook]]:
         """Most promising first; of equals the cheaper."""
+        finishing = self._finishing
         found = [
-            (each.planned, self._outlook(each.rows, each.predictions, self._finishing))
+            (each.planned, self._outlook(each.rows, each.predictions, finishing))
             for each in self._waiting.values()
         ]
         sign = check_metric(self.dataset.task).sign
@@ -138,7 +139,6 @@ class Halving:
         return sorted(found, key=promise)
 
     def _outlook(self, rows: Rows, predictions: NDArray[np.float32], finishing: Finishing) -> Outlook:
-        groups = self.dataset.groups
         return outlook(
             self.dataset.task,
             self.dataset.targets[rows],
@@ -146,7 +146,7 @@ class Halving:
             self.standing.leading_on(rows),
             finishing=finishing,
             min_gain=self.settings.min_gain,
-            groups=None if groups is None else groups[rows],
+            groups=self.dataset.groups_of(rows),
             seed=self.settings.seed,
         )
 
@@ -167,7 +167,6 @@ class Halving:
         reason: str,
         seconds: float = 0.0,
     ) -> Screened:
-        groups = self.dataset.groups
         screened = Screened(
             trial=planned.id,
             rung=rung,
@@ -176,7 +175,7 @@ class Halving:
                 self.dataset.task,
                 self.dataset.targets[rows],
                 predictions,
-                groups=None if groups is None else groups[rows],
+                groups=self.dataset.groups_of(rows),
                 seed=self.settings.seed,
             ),
             expected=found.expected,

@@ -66,6 +66,6 @@ class Standing:
             challenger_id=planned.id,
             needed=PROVEN if is_control else LIKELY,
             min_gain=settings.min_gain,
-            groups=None if dataset.groups is None else dataset.groups[judged],
+            groups=dataset.groups_of(judged),
             seed=settings.seed,
         )

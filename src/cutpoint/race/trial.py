@@ -249,7 +249,7 @@ class TrialRun:
             self._judged_in(len(records)) if reason else (ground.judging.judged, self.predictions())
         )
         targets = ground.dataset.targets[judged]
-        groups = None if ground.dataset.groups is None else ground.dataset.groups[judged]
+        groups = ground.dataset.groups_of(judged)
         validation = score(ground.task, targets, predictions, groups=groups, seed=ground.settings.seed)
         model = self.save_final_model({}) if not ground.judging.is_cross_validation else None
         reached = max(record.reached_cut for record in records)

@@ -137,7 +137,7 @@ def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Array, Array, Array | N
     """
     positions = bank.positions(rows)
     pooled, targets = bank.pooled(), bank.targets[positions]
-    groups = None if bank.dataset.groups is None else bank.dataset.groups[rows]
+    groups = bank.dataset.groups_of(rows)
     if pooled.spans is None:
         features = pooled.final[positions]
     else:  # each row is a sentence, and its words, held out together, are what the head sees

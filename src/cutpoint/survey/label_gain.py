@@ -43,7 +43,7 @@ def label_gain_findings(
         dataset.targets[judged],
         given,
         corrected,
-        groups=None if dataset.groups is None else dataset.groups[judged],
+        groups=dataset.groups_of(judged),
         seed=seed,
     )
     return (_finding(dataset, judging, gain),)
@@ -59,7 +59,7 @@ def _answers(
         targets[train],
         dataset.task,
         strengths=_STRENGTHS,
-        groups=None if dataset.groups is None else dataset.groups[train],
+        groups=dataset.groups_of(train),
         seed=seed,
     )
     asked = np.ascontiguousarray(features[bank.positions(held)])

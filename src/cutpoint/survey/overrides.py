@@ -97,13 +97,13 @@ def _compared(bank: FeatureBank, own: Backbone, dataset: Dataset) -> Comparison 
         leader_id="the size asked for",
         challenger_id="the backbone's own",
         min_gain=_WORTH_TELLING,
-        groups=None if dataset.groups is None else dataset.groups[rows],
+        groups=dataset.groups_of(rows),
     )
 
 
 def _answers(bank: FeatureBank, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
     features = bank.pooled().final[bank.positions(rows)]
-    groups = None if dataset.groups is None else dataset.groups[rows]
+    groups = dataset.groups_of(rows)
     return fit_exact(features, dataset.targets[rows], dataset.task, groups=groups).out_of_fold
 
 

@@ -11,6 +11,8 @@ from cutpoint.types import Cost, Task
 
 RATE_SHARE = 0.25
 """Share of a fit's epochs that each candidate rate is tried for."""
+SHORT_PARTS = 3
+"""Parts of cross-validated rows that judge the rate that was chosen, one after the other."""
 _RANKS_TRIED = 2
 """Ranks beside the first that are tried at least."""
 _CHECKPOINTED_SHARE = 0.5
@@ -51,7 +53,10 @@ def predict_cost(
     one = fit_seconds(recipe, calibration, rows, judged, can_cache)
     if recipe.regime.head == "trees":
         one += expected_seconds(rows, width, task.outputs)
-    search = RATE_SHARE * (len(recipe.rate_candidates) + _RANKS_TRIED * recipe.rank_is_open) * one
+    short_runs = len(recipe.rate_candidates) + _RANKS_TRIED * recipe.rank_is_open
+    if refit and not recipe.regime.is_head_only:
+        short_runs += SHORT_PARTS - 1
+    search = RATE_SHARE * short_runs * one
     share_below = calibration.flops_below[recipe.cut]
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
     head = _head_parameters(recipe, width, task)

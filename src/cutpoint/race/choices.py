@@ -29,11 +29,13 @@ class Choices(Record):
     rank: int | None
     """None where there is no rank to choose."""
     tried: tuple[ShortRun, ...] = ()
+    judging_seconds: float | None = None
+    """Of the further runs that judged the winner; None: it was not judged yet."""
 
     @property
     def seconds(self) -> float:
         """Time that the short runs took."""
-        return sum(run.seconds for run in self.tried)
+        return sum(run.seconds for run in self.tried) + (self.judging_seconds or 0.0)
 
     def applied(self, recipe: Recipe) -> Recipe:
         """The recipe with these choices."""

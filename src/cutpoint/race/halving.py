@@ -65,9 +65,9 @@ class Halving:
 
     def enter(self, planned: PlannedTrial, short_runs: ShortRuns) -> Screened:
         """Take up a trial whose short run is done."""
+        candidate = _Candidate(planned, *short_runs.judge())
         chosen = short_runs.choose_rate()
         self._rates.setdefault(_family(planned), chosen.rate)
-        candidate = _Candidate(planned, short_runs.rows[1], short_runs.predictions)
         self._waiting[planned.id] = candidate
         return self._screened(candidate, chosen.seconds)
 

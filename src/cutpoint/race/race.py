@@ -215,7 +215,8 @@ class Race:
         short_runs = self._trial_run(plan, planned).short_runs
         with self._recording_failure(planned, "short run"):
             chosen = short_runs.choose_rate(halving.rates_for(planned))
-            self.standing.predicted_seconds += planned.short_seconds * len(chosen.tried)
+            runs = len(chosen.tried) + len(short_runs.parts) - 1
+            self.standing.predicted_seconds += planned.short_seconds * runs
             self.watcher.on_screened(halving.enter(planned, short_runs))
 
     def _take_turn(self, plan: Plan, planned: PlannedTrial, halving: Halving | None = None) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.data.splits import holdout
-from cutpoint.errors import DataError
+from cutpoint.data.splits import folds
 from cutpoint.planning.judging import Rows
 from cutpoint.planning.plan import PlannedTrial
-from cutpoint.planning.prediction import RATE_SHARE
+from cutpoint.planning.prediction import RATE_SHARE, SHORT_PARTS
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.choices import Choices, ShortRun, climb
 from cutpoint.race.ground import Ground
@@ -25,7 +25,7 @@ _WORST_LOSS = 1e9
 
 
 class ShortRuns:
-    """Short runs on one pair of training and validation rows, the same for every trial of a race.
+    """Short runs on the same training and validation rows for every trial of a race.
 
     Args:
         planned: The trial.
@@ -54,11 +54,6 @@ class ShortRuns:
         """What was chosen, by this run or an earlier one."""
         return read_record(self.folder / "choices.json", Choices)
 
-    @property
-    def predictions(self) -> NDArray[np.float32]:
-        """(held rows, outputs) of the short run that was chosen."""
-        return np.asarray(np.load(self._predictions_file, allow_pickle=False))
-
     def choose_rate(self, rates: tuple[float, ...] | None = None) -> Choices:
         """Anneal each rate over a quarter of the epochs; the least validation loss at the end wins.
 
@@ -69,15 +64,15 @@ class ShortRuns:
         if (chosen := self.chosen) is not None:
             return chosen
         recipe = self.planned.recipe
-        rank = FIRST_RANK if recipe.rank_is_open else None
+        rank = self._first_rank
         best, predictions, tried = None, None, []
         for rate in rates or recipe.rate_candidates or (None,):
-            run, found = self._run(rate, rank)
+            run, found = self._run(rate, rank, 0)
             tried.append(run)
             if best is None or run.loss < best.loss:
                 best, predictions = run, found
         assert best is not None and predictions is not None
-        np.save(self._predictions_file, predictions, allow_pickle=False)
+        self._save(0, predictions)
         return self._written(Choices(rate=best.rate, rank=None, tried=tuple(tried)))
 
     def choose_rank(self) -> Choices:
@@ -88,7 +83,7 @@ class ShortRuns:
         tried = list(chosen.tried)
 
         def loss_of(rank: int) -> float:
-            run, _ = self._run(chosen.rate, rank)
+            run, _ = self._run(chosen.rate, rank, 0)
             tried.append(run)
             return run.loss
 
@@ -96,22 +91,41 @@ class ShortRuns:
         rank = climb(FIRST_RANK, first, loss_of)
         return self._written(chosen.model_copy(update={"rank": rank, "tried": tuple(tried)}))
 
-    @cached_property
-    def rows(self) -> tuple[Rows, Rows]:
-        """The first fit's rows; in cross-validation a third of all rows judges, since a fold is too few."""
-        judging = self.ground.judging
-        first = judging.repeats[0][0]
-        if not judging.is_cross_validation:
-            return first
-        try:
-            return holdout(self.ground.dataset, judging.rows, fraction=1 / 3, seed=self.ground.settings.seed)
-        except DataError:  # too few examples of every class, or too few groups
-            return first
+    def judge(self) -> tuple[Rows, NDArray[np.float32]]:
+        """Rows that judge the rate that was chosen, and (rows, outputs) predictions of them: all parts', in order."""
+        chosen = self.choose_rate()
+        if chosen.judging_seconds is None:
+            seconds = 0.0
+            for number in range(1, len(self.parts)):
+                run, found = self._run(chosen.rate, self._first_rank, number)
+                self._save(number, found)
+                seconds += run.seconds
+            self._written(chosen.model_copy(update={"judging_seconds": seconds}))
+        rows = np.concatenate([held for _, held in self.parts])
+        found = [
+            np.load(self._predictions_file(number), allow_pickle=False) for number in range(len(self.parts))
+        ]
+        order = np.argsort(rows, kind="stable")
+        return rows[order], np.concatenate(found)[order]
 
-    def _run(self, rate: float | None, rank: int | None) -> tuple[ShortRun, NDArray[np.float32]]:
-        """One candidate, and its predictions of the held rows."""
+    @cached_property
+    def parts(self) -> list[tuple[Rows, Rows]]:
+        """(training rows, held rows): the first fit's; in cross-validation thirds of all rows, since a fold is too few
+        to compare rates on. The first part compares them, all of them judge the one that was chosen."""
+        judging, ground = self.ground.judging, self.ground
+        if not judging.is_cross_validation:
+            return [judging.repeats[0][0]]
+        seed = ground.settings.seed
+        return folds(ground.dataset, judging.rows, count=SHORT_PARTS, repeats=1, seed=seed)[0]
+
+    @property
+    def _first_rank(self) -> int | None:
+        return FIRST_RANK if self.planned.recipe.rank_is_open else None
+
+    def _run(self, rate: float | None, rank: int | None, part: int) -> tuple[ShortRun, NDArray[np.float32]]:
+        """One candidate, and its predictions of the rows held from this part."""
         recipe = Choices(rate=rate, rank=rank).applied(self.planned.recipe)
-        data = self.ground.fit_data(*self.rows)
+        data = self.ground.fit_data(*self.parts[part])
         fit = Fit(
             recipe.with_epochs(_shortened(recipe)),
             data,
@@ -133,10 +147,12 @@ class ShortRuns:
         write_record(self.folder / "choices.json", choices)
         return choices
 
-    @property
-    def _predictions_file(self) -> str:
+    def _save(self, part: int, predictions: NDArray[np.float32]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return str(self.folder / "short.npy")
+        np.save(self._predictions_file(part), predictions, allow_pickle=False)
+
+    def _predictions_file(self, part: int) -> Path:
+        return self.folder / f"short-{part}.npy"
 
 
 def _shortened(recipe: Recipe) -> list[int]:

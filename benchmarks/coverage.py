@@ -152,8 +152,8 @@ def simulations() -> str:
                 "| true gain | examples | takes the lead | is eliminated | the gain's interval holds the truth |",
                 decided,
             ),
-            "Points lost on average where the challenger has to be ahead in so many of the resamples, if true gains are "
-            "normal around nought with a deviation of five points:",
+            "Points lost on average where the challenger has to be ahead in so many of the resamples, if true gains "
+            "are normal around nought with a deviation of five points:",
             table("| examples |" + "".join(f" {share:.0%} |" for share in NEEDED), losses),
             "The best of several equal trials of true accuracy .8: by how many points it looks better than it is, and "
             "what `optimism` says:",

@@ -102,11 +102,10 @@ class ShortRuns:
                 seconds += run.seconds
             self._written(chosen.model_copy(update={"judging_seconds": seconds}))
         rows = np.concatenate([held for _, held in self.parts])
-        found = [
-            np.load(self._predictions_file(number), allow_pickle=False) for number in range(len(self.parts))
-        ]
+        files = [self._predictions_file(number) for number in range(len(self.parts))]
+        predictions = np.concatenate([np.load(file, allow_pickle=False) for file in files])
         order = np.argsort(rows, kind="stable")
-        return rows[order], np.concatenate(found)[order]
+        return rows[order], predictions[order]
 
     @cached_property
     def parts(self) -> list[tuple[Rows, Rows]]:

@@ -69,3 +69,10 @@ def test_a_base_in_four_bits_keeps_embeddings_and_norms_in_full() -> None:
 
     assert memory(0) - memory(1 << 19) == pytest.approx((4 - 0.516) * (1 << 19), rel=1e-3)
     assert memory(1 << 20, mixed=True) < memory(0, mixed=True) - (5 << 20)
+
+
+def test_a_fixed_rate_has_its_short_run_as_open_ones_have() -> None:
+    fixed = predicted(Phase(train="all", rate=1e-3, epochs=8)).seconds or 0.0
+    caching = CALIBRATION.forward_seconds * CALIBRATION.flops_below[0] * 100
+    one = 8 * (80 * CALIBRATION.step_seconds + 20 * CALIBRATION.forward_seconds)
+    assert fixed == pytest.approx(1.25 * one + caching)

@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
+from cutpoint.backbones.builtin import load_builtin
+from cutpoint.data import load_dataset
+from cutpoint.features.store import ActivationCache
+from cutpoint.planning.plan import Entry, Plan
+from cutpoint.planning.settings import Settings
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.halving import backbones_dropped
-from cutpoint.race.run_folder import RunFolder
+from cutpoint.race.race import Race
+from cutpoint.race.run_folder import RunFolder, open_folder, read_record
 from cutpoint.race.standing import Standing
-from cutpoint.regimes import Phase, Regime
+from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.types import Result, Score, Screened, Trial
 
 PARTIAL = Regime(
@@ -110,6 +116,28 @@ def test_exhaustive_runs_everything_to_its_end(stripes: Path, tmp_path: Path) ->
 def test_trials_that_train_blocks_race_without_any_head(stripes: Path, tmp_path: Path) -> None:
     result = race(stripes, tmp_path / "out", tmp_path / "cache", regimes=[PARTIAL, HARMFUL])
     assert result.winner == "brief-partial@4"
+
+
+def test_a_short_run_is_a_part_of_what_its_trial_spends(stripes: Path, tmp_path: Path) -> None:
+    raced = Race(
+        load_dataset(stripes),
+        [Entry(load_builtin(), (*resolve_regimes("linear-probe"), PARTIAL, HARMFUL))],
+        Settings(cut=4, budget_seconds=300, min_gain=-1.0),
+        open_folder(tmp_path / "out"),
+        cache=ActivationCache(tmp_path / "cache"),
+        versions={},
+        watcher=Watcher(),
+    )
+    raced.run()
+    plan = read_record(raced.folder.plan, Plan)
+    assert plan is not None and any(screened.kept for screened in raced.standing.screening)
+    for planned in plan.trials:
+        spent, whole = raced.standing.spent[planned.id], planned.predicted.seconds or 0.0
+        if planned.id in raced.standing.predictions:
+            assert spent == whole
+        else:
+            assert 0 < spent < whole
+    assert raced.standing.predicted_seconds == pytest.approx(sum(raced.standing.spent.values()))
 
 
 def test_the_control_tells_how_many_labels_transfer_saves(stripes: Path, tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def predict_cost(
     if recipe.regime.head == "trees":
         one += expected_seconds(rows, width, task.outputs)
     short_runs = len(recipe.rate_candidates) + _RANKS_TRIED * recipe.rank_is_open
-    if refit and not recipe.regime.is_head_only:
-        short_runs += SHORT_PARTS - 1
+    if not recipe.regime.is_head_only:  # a fixed rate has its short run, too
+        short_runs += (not recipe.rate_candidates) + (SHORT_PARTS - 1) * refit
     search = RATE_SHARE * short_runs * one
     share_below = calibration.flops_below[recipe.cut]
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0

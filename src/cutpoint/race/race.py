@@ -215,8 +215,9 @@ class Race:
         short_runs = self._trial_run(plan, planned).short_runs
         with self._recording_failure(planned, "short run"):
             chosen = short_runs.choose_rate(halving.rates_for(planned))
-            runs = len(chosen.tried) + len(short_runs.parts) - 1
-            self.standing.predicted_seconds += planned.short_seconds * runs
+            rates = {run.rate for run in chosen.tried}  # runs of other ranks belong to what follows
+            runs = len(rates) + len(short_runs.parts) - 1
+            self.standing.spent[planned.id] = planned.short_seconds * runs
             self.watcher.on_screened(halving.enter(planned, short_runs))
 
     def _take_turn(self, plan: Plan, planned: PlannedTrial, halving: Halving | None = None) -> None:
@@ -239,7 +240,7 @@ class Race:
     def _why_not(self, plan: Plan, planned: PlannedTrial, is_out_of_time: bool) -> str:
         """The reason to leave a trial out, from predictions and scores alone; empty to run it."""
         leader = self.standing.leader
-        predicted = planned.predicted.seconds or 0.0
+        predicted = (planned.predicted.seconds or 0.0) - self.standing.spent.get(planned.id, 0.0)
         left = self.settings.budget_seconds - self.standing.predicted_seconds
         if leader is not None and leader.validation is not None:
             target = self.settings.target
@@ -276,7 +277,7 @@ class Race:
         weighs = halving is not None and standing.leader is not None
         with self._recording_failure(planned, "run"):
             trial = run.run(partial(halving.after_folds, planned) if halving and weighs else None)
-            standing.predicted_seconds += planned.predicted.seconds or 0.0
+            standing.spent[planned.id] = planned.predicted.seconds or 0.0
             if refused := self._over_limits(trial):
                 trial = trial.model_copy(update={"status": "eliminated", "reason": refused})
             if trial.status == "eliminated":

@@ -29,8 +29,13 @@ class Standing:
     remedies: dict[str, str] = field(default_factory=dict)
     """Trial that was not planned at first → why it is tried."""
     leader: Trial | None = None
-    predicted_seconds: float = 0.0
-    """Of everything that was run, as the plan predicted it."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """Trial → seconds of as much of it as was run, as the plan predicted them."""
+
+    @property
+    def predicted_seconds(self) -> float:
+        """Of everything that was run; a short run is a part of the trial that follows it."""
+        return sum(self.spent.values())
 
     def record(self, trial: Trial) -> Trial:
         """Take up how a trial ended; one that is tried as a remedy says so."""

@@ -630,7 +630,7 @@ class LabelsCurve(Record):
     lower bound where `multiple_is_bound`."""
     multiple_is_bound: bool = False
     at_twice: Score | None = None
-    """Extrapolated score with twice the labels; the interval is a bootstrap's over the fitted curve."""
+    """Extrapolated score with twice the labels; the interval is for the fitted curve and for which rows judge."""
     sentence: str
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cutpoint.reports import format
 from cutpoint.survey.labels_bench import Bench
 from cutpoint.survey.labels_curve import labels_curve, multiple_of_scratch
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
@@ -68,6 +70,16 @@ def test_a_solved_task_gains_nothing_from_more_labels(measured: LabelsCurve) -> 
     assert measured.at_twice.value == pytest.approx(measured.points[-1].transfer.value, abs=0.02)
     assert measured.at_twice.low < measured.at_twice.value < measured.at_twice.high <= 1
     assert "would hardly pay" in measured.sentence or "is open" in measured.sentence
+
+
+def test_the_sentence_tells_the_interval_that_the_chart_shows(measured: LabelsCurve) -> None:
+    at_twice = measured.at_twice
+    assert at_twice is not None
+    assert f"expected to bring {format.score(at_twice)} ({format.interval(at_twice)})" in measured.sentence
+    gain = re.search(r"a gain of \+(\S+) points \(\+?(\S+) to \+(\S+) points\)", measured.sentence)
+    assert gain is not None
+    paired = float(gain[3]) - float(gain[2].replace("\u2212", "-"))
+    assert 0 < paired < 100 * (at_twice.high - at_twice.low)
 
 
 def test_a_task_that_is_being_learned_gains_from_more_labels() -> None:

@@ -74,12 +74,15 @@ def labels_curve(
     )
     ahead = _ahead(points, [one.repeats for one in transfer], seed)
     multiple, is_bound = _multiple(points)
+    last = points[-1].transfer
+    at_twice, gained = _with_sampling(ahead, last), _gained(ahead, last)
+    told = labels_sentence(points, multiple, is_bound, at_twice, gained)
     return LabelsCurve(
         points=points,
         multiple=multiple,
         multiple_is_bound=is_bound,
-        at_twice=_with_sampling(ahead, points[-1].transfer),
-        sentence=_told_of(len(chosen), count) + labels_sentence(points, multiple, is_bound, ahead),
+        at_twice=at_twice,
+        sentence=_told_of(len(chosen), count) + told,
     )
 
 
@@ -146,6 +149,11 @@ def _with_sampling(ahead: Extrapolated, last: Score) -> Score:
     low = math.hypot(value - ends[0], last.value - last.low)
     high = math.hypot(ends[1] - value, last.high - last.value)
     return widened(Score(metric=last.metric, value=value, low=value, high=value, n=last.n), low, high)
+
+
+def _gained(ahead: Extrapolated, last: Score) -> Extrapolated:
+    """How much better that is than the last score: both are of the same judged rows, whose luck cancels."""
+    return Extrapolated(*(METRICS[last.metric].gain(last.value, _sign(last) * end) for end in ahead))
 
 
 def _multiple(points: Sequence[LabelsPoint]) -> tuple[float | None, bool]:

@@ -15,7 +15,11 @@ _PAYS_AS_SHARE = 0.02
 
 
 def labels_sentence(
-    points: Sequence[LabelsPoint], multiple: float | None, is_bound: bool, ahead: Extrapolated
+    points: Sequence[LabelsPoint],
+    multiple: float | None,
+    is_bound: bool,
+    at_twice: Score,
+    gained: Extrapolated,
 ) -> str:
     """What transfer saves, and whether more labels would pay.
 
@@ -23,9 +27,11 @@ def labels_sentence(
         points: The curve.
         multiple: Labels that are needed without transfer, as a multiple.
         is_bound: Whether that is a lower bound.
-        ahead: The expected score with twice the labels; more is better.
+        at_twice: The expected score with twice the labels, as `LabelsCurve` holds it.
+        gained: How much better that is on the rows that judged the last point; which rows judge is no part of its
+            interval.
     """
-    return f"{_saved(points, multiple, is_bound)} {_more(points[-1].transfer, ahead)}"
+    return f"{_saved(points, multiple, is_bound)} {_more(points[-1].transfer, at_twice, gained)}"
 
 
 def _saved(points: Sequence[LabelsPoint], multiple: float | None, is_bound: bool) -> str:
@@ -50,19 +56,17 @@ def _saved(points: Sequence[LabelsPoint], multiple: float | None, is_bound: bool
     return f"{start}; without it, about {multiple:.2g} times as many are needed."
 
 
-def _more(last: Score, ahead: Extrapolated) -> str:
-    sign = format.direction(last.metric)
+def _more(last: Score, at_twice: Score, gained: Extrapolated) -> str:
     least = _PAYS_IN_SHARES if format.is_share(last.metric) else _PAYS_AS_SHARE * abs(last.value)
-    now = sign * last.value
-    if ahead.low - now >= least:
+    if gained.low >= least:
         judged = "more labels would pay"
-    elif ahead.high - now < least:
+    elif gained.high < least:
         judged = "more labels would hardly pay"
     else:
         judged = "whether more labels would pay is open"
-    low, high = sorted((sign * ahead.low, sign * ahead.high))
-    expected, between = (
-        format.value(sign * ahead.value, last.metric),
-        f"{format.value(low, last.metric)} to {format.value(high, last.metric)}",
+    gain, unit = format.gain_words(gained.value, last.metric), format.gain_unit(last.metric)
+    ends = " to ".join(format.gain(end, last.metric) for end in (gained.low, gained.high))
+    return (
+        f"Twice the labels are expected to bring {format.score(at_twice)} ({format.interval(at_twice)}) in place of "
+        f"{format.score(last)}, on the same examples a gain of {gain} ({f'{ends} {unit}'.strip()}): {judged}."
     )
-    return f"Twice the labels are expected to bring {expected} ({between}) in place of {format.score(last)}: {judged}."

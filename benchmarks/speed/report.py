@@ -1,0 +1,75 @@
+"""Puts the published records into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .picture import draw
+from .ratios import Record
+from .rows import ROOT, SHARED
+from .tables import missing, tables
+
+START, END = "<!-- speed tables -->", "<!-- end of speed tables -->"
+TIERS = ("full", "quick")
+"""Those that are reported, the first that was measured."""
+_KEPT = ("epochs", "batch_size", "image_size", "max_length", "rate", "seed", "threads")
+"""Of a job; the rest are folders of the machine."""
+NOTHING = (
+    "*No figures yet: they will be taken on an idle machine by the command above, which writes them here.*"
+)
+
+
+def publish(records: Sequence[Record], file: Path) -> None:
+    """Copy a tier's records to where they are kept, without the folders of the machine.
+
+    Args:
+        records: Of one tier.
+        file: JSON of all of them.
+    """
+    if not records:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(_without_folders(record)) for record in records)
+    file.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def write_report(results: Path, docs: Path) -> None:
+    """Renew tables and picture.
+
+    Args:
+        results: Folder of published records.
+        docs: The documentation.
+    """
+    text = NOTHING
+    for tier in TIERS:
+        if (results / f"{tier}.json").exists():
+            text = _text(json.loads((results / f"{tier}.json").read_text(encoding="utf-8")), tier, docs)
+            break
+    print(text)
+    page = docs / "benchmarks.md"
+    head, rest = page.read_text(encoding="utf-8").split(START)
+    page.write_text(f"{head}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def _text(records: Sequence[Record], tier: str, docs: Path) -> str:
+    draw(records, docs / "images" / "benchmarks.png")
+    parts = [
+        tables(records, tier),
+        "![Seconds of every contender; accuracy over time](images/benchmarks.png)",
+    ]
+    if left := missing(records, tier):
+        parts.append(f"Not complete yet: {', '.join(left)}.")
+    return "\n\n".join(parts)
+
+
+def _without_folders(record: Record) -> dict[str, Any]:
+    kept = {name: value for name, value in record.items() if name != "job"}
+    if "job" in record:
+        kept["job"] = {name: record["job"][name] for name in _KEPT}
+    if "failed" in kept:
+        for folder in (ROOT, SHARED):
+            kept["failed"] = kept["failed"].replace(f"{folder}/", "")
+    return kept

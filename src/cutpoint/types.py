@@ -145,6 +145,13 @@ class Dataset:
         """(rows,) the groups of some rows, where there are groups."""
         return None if self.groups is None else self.groups[rows]
 
+    def split_names(self) -> NDArray[np.str_]:
+        """(N,) the split that each row stands in; "" where it stands in none."""
+        names = np.full(len(self), "", dtype="<U5")
+        for name, rows in self.splits.items():
+            names[rows] = name
+        return names
+
 
 # ---------------------------------------------------------------------------------------------- preprocessing
 

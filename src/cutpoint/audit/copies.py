@@ -46,7 +46,7 @@ def leaks(dataset: Dataset, alike: Alike) -> list[Finding]:
 
 def inside(dataset: Dataset, alike: Alike) -> list[Finding]:
     """Copies and near duplicates that stand in one split together; they count twice, and nothing else."""
-    split_of = _split_of(dataset)
+    split_of = dataset.split_names()
     copies, first = _later_copies(alike.same, split_of)
     near = alike.near.taken(split_of[alike.near.left] == split_of[alike.near.right])
     found = []
@@ -163,13 +163,6 @@ def _later_copies(same: Rows, split_of: NDArray[np.str_]) -> tuple[list[int], li
             copies.append(row)
             originals.append(original)
     return copies, originals
-
-
-def _split_of(dataset: Dataset) -> NDArray[np.str_]:
-    names = np.full(len(dataset), "", dtype="<U5")
-    for name, rows in dataset.splits.items():
-        names[rows] = name
-    return names
 
 
 def _differs(dataset: Dataset, row: int, other: int) -> bool:

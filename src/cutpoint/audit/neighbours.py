@@ -85,23 +85,15 @@ def neighbour_findings(
     pairs = near_pairs(np.asarray(features)[kept], seed)
     own = rows[kept]
     found = Pairs(own[pairs.left], own[pairs.right], pairs.likeness)
-    split_of = {int(row): name for name, members in dataset.splits.items() for row in members}
-    across = np.array(
-        [
-            split_of.get(int(left)) != split_of.get(int(right))
-            for left, right in zip(found.left, found.right, strict=True)
-        ],
-        dtype=bool,
-    )
+    split_of = dataset.split_names()
+    across = split_of[found.left] != split_of[found.right]
     return (
-        *_finding(dataset, split_of, found.taken(across), is_across=True),
-        *_finding(dataset, split_of, found.taken(~across), is_across=False),
+        *_finding(dataset, found.taken(across), is_across=True),
+        *_finding(dataset, found.taken(~across), is_across=False),
     )
 
 
-def _finding(
-    dataset: Dataset, split_of: dict[int, str], pairs: Pairs, *, is_across: bool
-) -> tuple[Finding, ...]:
+def _finding(dataset: Dataset, pairs: Pairs, *, is_across: bool) -> tuple[Finding, ...]:
     if len(pairs.left) == 0:
         return ()
     where = "stand in different splits" if is_across else "stand within one split"
@@ -120,18 +112,17 @@ def _finding(
                 for left, right, likeness in list(zip(pairs.left, pairs.right, pairs.likeness, strict=True))[
                     :_SHOWN
                 ]
-                for shown in _both(dataset, split_of, int(left), int(right), float(likeness))
+                for shown in _both(dataset, int(left), int(right), float(likeness))
             ),
         ),
     )
 
 
-def _both(
-    dataset: Dataset, split_of: dict[int, str], left: int, right: int, likeness: float
-) -> tuple[Exhibit, Exhibit]:
+def _both(dataset: Dataset, left: int, right: int, likeness: float) -> tuple[Exhibit, Exhibit]:
+    split_of = dataset.split_names()
     return (
-        exhibit(dataset, left, f"{split_of.get(left)}; {likeness:.3f} like {dataset.names[right]}"),
-        exhibit(dataset, right, f"{split_of.get(right)}; {likeness:.3f} like {dataset.names[left]}"),
+        exhibit(dataset, left, f"{split_of[left]}; {likeness:.3f} like {dataset.names[right]}"),
+        exhibit(dataset, right, f"{split_of[right]}; {likeness:.3f} like {dataset.names[left]}"),
     )
 
 

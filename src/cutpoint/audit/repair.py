@@ -110,19 +110,19 @@ def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
     check_new_table(out)
     header, cells = _inputs(dataset, out)
     splits = one_side(dataset, alike.families)
-    split_of = {int(row): name for name, rows in splits.items() for row in rows}
+    split_of = replace(dataset, splits=splits).split_names()
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "label", "split", *([] if dataset.groups is None else ["group"])])
-        for row in sorted(split_of):
+        for row in np.flatnonzero(split_of != ""):
             group = [] if dataset.groups is None else [dataset.groups[row]]
             writer.writerow([*cells[row], _label(dataset, row), split_of[row], *group])
     conflicts = conflicting_rows(alike.same, dataset.targets)
     return Repair(
         file=str(out),
         rows={name: len(rows) for name, rows in splits.items()},
-        left_out=tuple(dataset.names[row] for row in range(len(dataset)) if row not in split_of),
+        left_out=tuple(dataset.names[row] for row in np.flatnonzero(split_of == "")),
         conflicts=tuple(
             ", ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows) for rows in conflicts
         ),

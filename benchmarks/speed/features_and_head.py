@@ -39,8 +39,7 @@ def run(job: Job, track: Track) -> None:
         dataset.inputs[int(row)]: dataset.task.labels[answer]
         for row, answer in zip(test.rows, answers, strict=True)
     }
-    names = [rows[name] for name in job.inputs_of("test")]
-    track.score(track.seconds["model"], [job.labels.index(name) for name in names])
+    track.score(track.seconds["model"], job.numbers_of(rows[name] for name in job.inputs_of("test")))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def run(job: Job, track: Track) -> None:
         allow_leakage=True,
         seed=job.seed,
         threads=job.threads,
+        device="cpu",
         cache=cache,
         watcher=watcher,
     )
@@ -78,8 +79,7 @@ def run(job: Job, track: Track) -> None:
     if job.regime == "race":
         track.measures = {"trials": float(sum(trial.status == "finished" for trial in result.trials))}
     for seconds, model in watcher.kept:
-        names = load(model).predict(job.inputs_of("test"))
-        track.score(seconds, [job.labels.index(name) for name in names])
+        track.score(seconds, job.numbers_of(load(model).predict(job.inputs_of("test"))))
 
 
 def training_seconds(result: Result) -> float:

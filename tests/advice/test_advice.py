@@ -126,7 +126,7 @@ def test_upkeep_prices_storage_and_retraining(situation: Any) -> None:
     monthly = Circumstances(tasks=100, retrain="monthly")
     told = {line.partition(":")[0]: line for line in upkeep(situation(circumstances=monthly))}
     # 20 MB of the base and 100 heads of 50 kB; 2 s × 100 tasks × 12 months.
-    assert "100 tasks store 25 MB (50 kB each, the base of 20 MB once)" in told["linear-probe"]
+    assert "100 tasks store 25.0 MB (50.0 kB each, the base of 20.0 MB once)" in told["linear-probe"]
     assert "retrained monthly, 40 minutes of training a year" in told["linear-probe"]
     assert "66.7 hours" in told["full"]
     once = upkeep(situation())[0]
@@ -136,7 +136,7 @@ def test_upkeep_prices_storage_and_retraining(situation: Any) -> None:
 def test_excluded_trials_have_reasons_and_no_upkeep(situation: Any) -> None:
     advice = advise(situation(limits=Limits(max_stored_bytes=2_000_000)))
     assert {trial.id for trial in advice.excluded} == {"full", "scratch"}
-    assert all("20 MB" in trial.reason and trial.status == "skipped" for trial in advice.excluded)
+    assert all("20.0 MB" in trial.reason and trial.status == "skipped" for trial in advice.excluded)
     assert not any(line.startswith("full") for line in advice.upkeep)
 
 
@@ -146,7 +146,7 @@ def test_advice_is_a_record_that_survives_json(situation: Any) -> None:
     assert advice.recommended == "partial" and "distant" in advice.measured
     assert [outcome.rule_set for outcome in advice.rules] == ["A", "B", "C", "D", "E", "all"]
     (price,) = (finding for finding in advice.findings if finding.code == "scratch-price")
-    assert "300 s" in price.text and "1 GB" in price.text and "2,000" in price.text
+    assert "300 s" in price.text and "1.00 GB" in price.text and "2,000" in price.text
 
 
 def test_from_scratch_is_priced_with_the_measured_multiple_of_labels(situation: Any) -> None:

@@ -13,8 +13,8 @@ from statistics import median
 import pytest
 
 import cutpoint as package
-from cutpoint.cli.size import parse_size
 from cutpoint.errors import CutpointError
+from cutpoint.sizes import parse_size
 
 _SCRIPT = "import sys; from cutpoint.cli.main import main; code = main(sys.argv[1:]); "
 _HEAVY = "heavy = [n for n in ('torch', 'sklearn', 'scipy', 'timm', 'transformers') if n in sys.modules]; "

@@ -9,6 +9,7 @@ from cutpoint.advice.rules import agreement, evaluate_rules
 from cutpoint.advice.situation import Situation
 from cutpoint.advice.tree import walk
 from cutpoint.advice.upkeep import upkeep
+from cutpoint.sizes import size
 from cutpoint.types import Advice, Axes, Finding
 
 
@@ -113,7 +114,7 @@ def _scratch(situation: Situation) -> list[Finding]:
     if not own or own[0].predicted.seconds is None:
         return []
     cost = own[0].predicted
-    memory = f" and {cost.peak_memory_bytes / 1e9:.2g} GB of memory" if cost.peak_memory_bytes else ""
+    memory = f" and {size(cost.peak_memory_bytes)} of memory" if cost.peak_memory_bytes else ""
     labels = situation.labels.multiple if situation.labels else None
     measured = (
         f" Measured on your data, the same score takes {labels:.1f} times the labels." if labels else ""

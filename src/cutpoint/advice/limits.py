@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cutpoint.sizes import size
 from cutpoint.types import BackboneReference, Cost, Limits, Provenance
 
 _HUBS = ("timm", "transformers")
@@ -52,11 +53,7 @@ def _latency(limits: Limits, cost: Cost) -> str:
 def _bytes(verb: str, found: int | None, allowed: int | None, what: str) -> str:
     if allowed is None or found is None or found <= allowed:
         return ""
-    return f"{verb} {_in_megabytes(found)} {what}, and {_in_megabytes(allowed)} are allowed"
-
-
-def _in_megabytes(count: int) -> str:
-    return f"{count / 1e6:,.3g} MB" if count < 1e9 else f"{count / 1e9:,.3g} GB"
+    return f"{verb} {size(found)} {what}, and {size(allowed)} are allowed"
 
 
 def _place(limits: Limits, reference: BackboneReference) -> str:

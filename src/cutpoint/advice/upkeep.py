@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.advice.situation import Situation
+from cutpoint.sizes import size
 from cutpoint.types import Trial, Upkeep
 
 RUNS_A_YEAR: dict[Upkeep, int] = {"never": 0, "yearly": 1, "monthly": 12, "weekly": 52, "daily": 365}
@@ -27,19 +28,12 @@ def _sentence(trial: Trial, situation: Situation) -> str:
         0 if trial.regime in situation.from_random else base
     )  # a network of its own needs no base beside it
     many = f"{tasks:,} task{'s' if tasks > 1 else ''}"
-    kept = f"{trial.regime}: {many} store {_size(shared + tasks * stored)} ({_size(stored)} each"
-    kept += f", the base of {_size(shared)} once)" if shared else ")"
+    kept = f"{trial.regime}: {many} store {size(shared + tasks * stored)} ({size(stored)} each"
+    kept += f", the base of {size(shared)} once)" if shared else ")"
     if not runs or trial.predicted.seconds is None:
         return f"{kept}; trained once, {_hours(tasks * (trial.predicted.seconds or 0.0))} in all."
     hours = _hours(tasks * runs * trial.predicted.seconds)
     return f"{kept}; retrained {circumstances.retrain}, {hours} of training a year on this machine."
-
-
-def _size(count: int) -> str:
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count} B"
 
 
 def _hours(seconds: float) -> str:

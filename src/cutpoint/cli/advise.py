@@ -10,7 +10,7 @@ from cutpoint.cli import options
 from cutpoint.cli.fit import INTERRUPTED, cut_of, limits_of, named
 from cutpoint.cli.repeated import next_command
 from cutpoint.cli.screen import results, talk, write
-from cutpoint.cli.size import parse_size
+from cutpoint.sizes import parse_size
 
 _BUDGET = "20m"
 _TEST_FRACTION = 0.2

@@ -10,7 +10,7 @@ import typer
 
 from cutpoint.cli import options
 from cutpoint.cli.screen import results, talk, write
-from cutpoint.cli.size import parse_size
+from cutpoint.sizes import parse_size
 
 if TYPE_CHECKING:
     from cutpoint.types import Limits, Result

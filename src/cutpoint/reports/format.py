@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
+from cutpoint import sizes
 from cutpoint.evaluation.metrics import METRICS
+from cutpoint.sizes import scaled, three_digits
 from cutpoint.types import Score
 
 ABSENT = "–"
@@ -115,13 +116,13 @@ def seconds(duration: float | None) -> str:
 
 
 def size(bytes_: int | None) -> str:
-    """Bytes in decimal units: 51 240 → "51 kB"."""
-    return _scaled(bytes_, ("B", "kB", "MB", "GB", "TB", "PB"))
+    """Bytes in decimal units: 51 240 → "51.2 kB"."""
+    return ABSENT if bytes_ is None else sizes.size(bytes_)
 
 
 def compact(number: int | None) -> str:
     """A large count in three digits: 2 226 434 → "2.23 M"."""
-    return _scaled(number, ("", "k", "M", "G", "T", "P"))
+    return ABSENT if number is None else scaled(number, ("", "k", "M", "G", "T", "P"))
 
 
 def count(number: int | None) -> str:
@@ -138,7 +139,7 @@ def milliseconds(duration: float | None) -> str:
     """A latency."""
     if duration is None or not math.isfinite(duration):
         return ABSENT
-    return f"{duration:.2f} ms" if duration < 1 else f"{_three_digits(duration)} ms"
+    return f"{duration:.2f} ms" if duration < 1 else f"{three_digits(duration)} ms"
 
 
 def share(part: int | None, whole: int | None) -> str:
@@ -168,23 +169,6 @@ def tick(text: str) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """A count with its noun: "1 block", "3 blocks"."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
-def _scaled(number: int | None, units: Sequence[str]) -> str:
-    if number is None:
-        return ABSENT
-    scaled = float(number)
-    for unit in units[:-1]:
-        if abs(scaled) < 999.5:
-            return (f"{number} {unit}" if unit == units[0] else f"{_three_digits(scaled)} {unit}").strip()
-        scaled /= 1000
-    return f"{_three_digits(scaled)} {units[-1]}"
-
-
-def _three_digits(number: float) -> str:
-    if number >= 99.95:
-        return f"{number:.0f}"
-    return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
 
 
 def _natural(number: float) -> str:

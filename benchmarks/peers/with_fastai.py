@@ -53,7 +53,8 @@ def run(job: Job, track: Track) -> None:
         bs=job.batch_size,
         num_workers=images.WORKERS,
     )
-    data.train.drop_last = len(table) > job.batch_size
+    # All rows train, as elsewhere, unless one would be left over, which the head's BatchNorm cannot take.
+    data.train.drop_last = len(job.targets_of("train")) % job.batch_size == 1
     if list(data.vocab) != [name for name in names if name in set(table["label"])]:
         raise ValueError("fastai orders the classes otherwise.")
     learner = vision_learner(

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-Modality = Literal["image", "text", "features"]
+Modality = Literal["image", "text", "features", "signal"]
+WITHOUT_BACKBONE: tuple[Modality, ...] = ("features", "signal")
+"""Data that no pretrained network here fits: what is raced is trained from scratch."""
 TaskKind = Literal["binary", "multiclass", "multilabel", "regression", "tagging", "language"]
 """One label an example · labels that are not exclusive · a value · a tag for each word (token classification) ·
 the next token (causal language modelling)."""
@@ -108,7 +110,8 @@ class Dataset:
     Attributes:
         source: Where the data came from, as the user named it.
         inputs: N inputs. Images: file paths (str), PIL images or uint8 arrays (H, W, 3). Text: str, `TextPair`,
-            `Words`, `Chat` or `Completion`. Features: rows of a 2-D float array.
+            `Words`, `Chat` or `Completion`. Features: rows of a 2-D float array. Signals: paths of sounds, or arrays
+            (values,) or (channels, values).
         targets: int64 (N,) class numbers | float32 (N, labels) of 0 and 1 | float32 (N,) values | int64
             (N, longest) tag numbers, `IGNORED` behind the last word | for language modelling int64 (N,) zeros:
             there the inputs hold what is to be predicted.
@@ -119,6 +122,7 @@ class Dataset:
         test_origin: "given" by the user, or "held out" by us.
         validation_origin: The same of "val", where there is one.
         columns: Of a raw table: how its columns became the rows of numbers.
+        signals: Of sounds and series: how they become rows of numbers.
         given_targets: `targets` before the user's corrections; None where nothing was corrected.
     """
 
@@ -136,6 +140,7 @@ class Dataset:
     validation_origin: Literal["given", "held out"] = "given"
     notes: tuple[str, ...] = field(default=())
     columns: tuple[TableColumn, ...] = ()
+    signals: SignalPreprocessing | None = None
     given_targets: NDArray[Any] | None = None
 
     def __len__(self) -> int:
@@ -208,6 +213,17 @@ class VectorPreprocessing(Record):
     made_by: str = "cutpoint"
 
 
+class SignalPreprocessing(Record):
+    """Sounds or time series that become a row of hand-made numbers."""
+
+    kind: Literal["signal"] = "signal"
+    rate: int | None
+    """Of sounds: samples a second, half of which is the highest frequency that is looked at; None: series in memory."""
+    channels: int = 1
+    width: int
+    made_by: str = "cutpoint"
+
+
 Readout = Literal["pooled", "words", "language"]
 """What a backbone's module puts out: a row an example (B, width) · a row a word (B, words, width) · the logits of the
 next token (B, tokens, vocabulary)."""
@@ -247,7 +263,7 @@ class TfidfPreprocessing(Record):
 
 
 Preprocessing = Annotated[
-    ImagePreprocessing | VectorPreprocessing | TextPreprocessing | TfidfPreprocessing,
+    ImagePreprocessing | VectorPreprocessing | SignalPreprocessing | TextPreprocessing | TfidfPreprocessing,
     Field(discriminator="kind"),
 ]
 

@@ -10,7 +10,7 @@ from cutpoint.advice.situation import Situation
 from cutpoint.advice.tree import walk
 from cutpoint.advice.upkeep import upkeep
 from cutpoint.sizes import size
-from cutpoint.types import Advice, Axes, Finding
+from cutpoint.types import WITHOUT_BACKBONE, Advice, Axes, Finding
 
 
 def advise(situation: Situation) -> Advice:
@@ -43,7 +43,7 @@ def _measured(axes: Axes) -> str:
             else "the examples allow no held-out score."
         )
     beside = [f"{words} {value:.3f}" for words, value in _beside(axes)]
-    probe = "linear head" if axes.modality == "features" else "frozen probe"
+    probe = "linear head" if axes.modality in WITHOUT_BACKBONE else "frozen probe"
     sentence = f"A {probe} on a few hundred examples scores {axes.probe:.3f}"
     sentence += f" ({', '.join(beside)})" if beside else ""
     band = distance_band(axes)
@@ -76,16 +76,19 @@ def _second_opinion(axes: Axes, band: str) -> str:
 
 
 def _no_backbone(situation: Situation) -> list[Finding]:
-    if situation.axes.modality != "features":
+    if situation.axes.modality not in WITHOUT_BACKBONE:
         return []
+    words, more = "Rows of numbers", ""
+    if situation.axes.modality == "signal":
+        words, more = "Signals", " Of sounds, pictures of spectrograms can be raced as images."
     return [
         Finding(
             code="no-backbone-fits",
             severity="info",
-            text="Rows of numbers share no low-level statistics with what any backbone has seen: there is nothing to "
+            text=f"{words} share no low-level statistics with what any backbone here has seen: there is nothing to "
             "transfer.",
             remedy="Train a compact model from scratch: gradient-boosting is the field's choice for tables, a linear "
-            "layer the plainest one.",
+            "layer the plainest one." + more,
         )
     ]
 

@@ -8,7 +8,7 @@ from typing import Literal
 from cutpoint.advice.bands import TINY_BELOW
 from cutpoint.advice.limits import untold
 from cutpoint.advice.situation import Situation
-from cutpoint.types import CheckItem
+from cutpoint.types import WITHOUT_BACKBONE, CheckItem
 
 State = Literal["done", "open", "warning"]
 
@@ -27,7 +27,7 @@ def _items(now: Situation) -> Iterator[CheckItem]:
     yield _tested(now)
     if now.axes.imbalance is not None:
         yield _metric(now)
-    if now.axes.modality != "features":
+    if now.axes.modality not in WITHOUT_BACKBONE:
         yield _item("preprocessing is the backbone's own", now.is_own_preprocessing, _PREPROCESSING)
         yield _provenance(now)
     if now.axes.per_class is not None:

@@ -7,14 +7,15 @@ learning beside them.
 from __future__ import annotations
 
 from cutpoint.advice.situation import Situation
-from cutpoint.types import Circumstances
+from cutpoint.types import WITHOUT_BACKBONE, Circumstances
 
 
 def transfer_kind(situation: Situation) -> str:
     """The kind by name, why it is that one, and what runs today."""
     circumstances = situation.axes.circumstances
-    if situation.axes.modality == "features":
-        return "No transfer: rows of numbers come without a backbone. `cutpoint fit` trains compact models on them."
+    if situation.axes.modality in WITHOUT_BACKBONE:
+        data = "signals" if situation.axes.modality == "signal" else "rows of numbers"
+        return f"No transfer: {data} come without a backbone. `cutpoint fit` trains compact models on them."
     if not situation.has_answers:
         return _unsupervised(circumstances)
     parts = [

@@ -20,7 +20,14 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.model import Model
 from cutpoint.runtime import installed_versions
-from cutpoint.types import Preprocessing, Record, TextPreprocessing, VectorPreprocessing, Words
+from cutpoint.types import (
+    Preprocessing,
+    Record,
+    SignalPreprocessing,
+    TextPreprocessing,
+    VectorPreprocessing,
+    Words,
+)
 
 TOLERANCE = 0.02
 """Of the largest answer: machines differ in the fourth digit, another preprocessing in the first."""
@@ -146,7 +153,16 @@ def _fixed_inputs(model: Model) -> list[Any]:
         return [*_SENTENCES]
     if isinstance(preprocessing, VectorPreprocessing) and preprocessing.kind == "vector":
         return list(np.sin(np.arange(2 * preprocessing.width, dtype=np.float32)).reshape(2, -1))
+    if isinstance(preprocessing, SignalPreprocessing):
+        return [_chirp(preprocessing.channels, length) for length in (3_000, 5_000)]
     return [_picture(150, 200), _picture(320, 240)]
+
+
+def _chirp(channels: int, length: int) -> NDArray[np.float32]:
+    """Tones that rise and swell, at another pitch in each channel."""
+    time = np.linspace(0, 1, length)
+    waves = [time * np.sin(200 * (place + 1) * time**2) for place in range(channels)]
+    return np.array(waves, dtype=np.float32)
 
 
 def _picture(height: int, width: int) -> NDArray[np.uint8]:

@@ -38,6 +38,7 @@ from cutpoint.artifacts.contract import (
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.load import load_reference
+from cutpoint.backbones.signals import signal_backbone
 from cutpoint.backbones.tfidf import from_preprocessing
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.backbones.vectors import STATISTICS_NAME, statistics_backbone, vector_backbone
@@ -51,6 +52,7 @@ from cutpoint.types import (
     Provenance,
     Record,
     SeenImages,
+    SignalPreprocessing,
     Task,
     TfidfPreprocessing,
     VectorPreprocessing,
@@ -225,6 +227,8 @@ def _find_backbone(facts: ModelFacts, path: str | Path | None) -> Backbone:
         return vector_backbone(facts.head.width, columns)
     if facts.backbone.name == STATISTICS_NAME:
         return statistics_backbone()
+    if isinstance(facts.preprocessing, SignalPreprocessing):
+        return signal_backbone(facts.preprocessing)
     if isinstance(facts.preprocessing, TfidfPreprocessing):
         return from_preprocessing(facts.preprocessing)
     return load_reference(facts.backbone, path)

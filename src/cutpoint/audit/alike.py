@@ -42,7 +42,7 @@ class Alike:
         same: int64 (N,), number of each row's family: the same bytes, pixels or folded text.
         near: Pairs of different families that are verified to be nearly the same.
         twins: Those of them that only saving again, or a letter in a long text, can explain.
-        how: What makes a family: "pixels", "letters and digits" or "bytes".
+        how: What makes a family: "pixels", "letters and digits", "samples" or "numbers".
     """
 
     same: Rows
@@ -113,6 +113,11 @@ def alike_texts(dataset: Dataset, prints: TextFingerprints) -> Alike:
 def alike_rows(dataset: Dataset) -> Alike:
     """Rows of numbers: the same where all numbers are."""
     return Alike(families(len(dataset), *same_keys(dataset.keys)), NO_PAIRS, NO_PAIRS, "numbers")
+
+
+def alike_signals(dataset: Dataset) -> Alike:
+    """Sounds and series: the same where all samples are, whatever stands in the headers of their files."""
+    return Alike(families(len(dataset), *same_keys(dataset.keys)), NO_PAIRS, NO_PAIRS, "samples")
 
 
 def _firsts(numbers: Rows) -> Rows:

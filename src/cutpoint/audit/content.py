@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.audit.alike import Alike, alike_images, alike_rows, alike_texts
+from cutpoint.audit.alike import Alike, alike_images, alike_rows, alike_signals, alike_texts
 from cutpoint.audit.balance import balance, class_weights
 from cutpoint.audit.bursts import bursts
 from cutpoint.audit.conflicts import conflicts
@@ -17,6 +17,7 @@ from cutpoint.audit.copies import inside, leaks
 from cutpoint.audit.naming import ungrouped
 from cutpoint.audit.repair import keep_together
 from cutpoint.audit.shortcuts import shortcuts
+from cutpoint.audit.sounds import LOUDNESS, silent, trivial_of_signals
 from cutpoint.data.collected import counted, few
 from cutpoint.data.fingerprints import image_fingerprints, text_fingerprints
 from cutpoint.data.inspect import Progress
@@ -97,6 +98,10 @@ def _checks(
             lambda: leaks(dataset, alike),
             "" if len(test) or "val" in dataset.splits else "there is one split",
         ),
+        "silent-signals": (
+            lambda: silent(dataset, trivial[LOUDNESS]),
+            "" if dataset.modality == "signal" else "it needs sounds or series",
+        ),
         "duplicates": (lambda: inside(dataset, alike), ""),
         "conflicting-labels": (lambda: conflicts(dataset, alike), labelled),
         "imbalance": (lambda: balance(task.labels, _training_counts(dataset)), labelled),
@@ -121,6 +126,8 @@ def _fingerprints(
     if dataset.modality == "text":
         texts = text_fingerprints(list(dataset.inputs), on_progress)
         return alike_texts(dataset, texts), None, {"length of the text": texts.lengths.astype(np.float64)}
+    if dataset.modality == "signal":
+        return alike_signals(dataset), None, trivial_of_signals(list(dataset.inputs), on_progress)
     images = image_fingerprints(list(dataset.inputs), on_progress)
     trivial: dict[str, NDArray[np.floating]] = {
         "file size": images.file_bytes.astype(np.float64),
@@ -144,7 +151,7 @@ def _unreadable(dataset: Dataset) -> list[Finding]:
     aside = dataset.quarantined
     if not aside:
         return []
-    noun = {"image": "image", "text": "text"}.get(dataset.modality, "row")
+    noun = {"image": "image", "text": "text", "signal": "signal"}.get(dataset.modality, "row")
     return [
         Finding(
             code="corrupt-files",

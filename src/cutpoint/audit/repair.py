@@ -100,7 +100,7 @@ def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
     Paths are relative to the table's folder. Copies inside a split stay.
 
     Args:
-        dataset: Images in files, texts or pairs of texts with labels.
+        dataset: Images or sounds in files, texts or pairs of texts with labels.
         alike: What hangs together in it.
         out: A file that does not exist.
 
@@ -133,7 +133,7 @@ def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
 def _inputs(dataset: Dataset, out: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Names of the columns of inputs, and the cells of each row."""
     inputs = list(dataset.inputs)
-    if all(isinstance(item, str) for item in inputs) and dataset.modality == "image":
+    if all(isinstance(item, str) for item in inputs) and dataset.modality in ("image", "signal"):
         folder = out.absolute().parent
         return ("path",), [(os.path.relpath(Path(item).absolute(), folder),) for item in inputs]
     if dataset.task.kind not in ("language", "tagging") and dataset.modality == "text":
@@ -142,8 +142,8 @@ def _inputs(dataset: Dataset, out: Path) -> tuple[tuple[str, ...], list[tuple[st
         if all(isinstance(item, str) for item in inputs):
             return ("text",), [(item,) for item in inputs]
     raise DataError(
-        f"splits are written for images in files, texts and pairs of texts with labels, not for {dataset.modality} "
-        f"data in memory or for {dataset.task.kind}.",
+        f"splits are written for images and sounds in files, texts and pairs of texts with labels, not for "
+        f"{dataset.modality} data in memory or for {dataset.task.kind}.",
         "Leave --fix out, and remove the copies by hand.",
     )
 

@@ -103,7 +103,7 @@ class ImageInputs(Inputs):
     def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
         """float32 (B, channels, height, width)."""
         assert self.shape is not None
-        return to_layout(_normal((batch, *self.shape), seed))
+        return to_layout(normal_noise((batch, *self.shape), seed))
 
 
 class VectorInputs(Inputs):
@@ -129,10 +129,11 @@ class VectorInputs(Inputs):
 
     def noise(self, batch: int, seed: int = 0, *, longer: bool = False) -> Tensor:
         """float32 (B, width)."""
-        return _normal((batch, self.preprocessing.width), seed)
+        return normal_noise((batch, self.preprocessing.width), seed)
 
 
-def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
+def normal_noise(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Standard normal float32, drawn without touching torch's global random state."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 

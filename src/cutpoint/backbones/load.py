@@ -19,9 +19,15 @@ _READ: dict[Modality, tuple[str, ...]] = {
     "image": ("image", "statistics"),
     "text": ("text", "tfidf"),
     "features": ("vector",),
+    "signal": ("signal",),
 }
 """Kinds of preprocessing that take each kind of data."""
-_WORDS: dict[Modality, str] = {"image": "images", "text": "texts", "features": "rows of numbers"}
+_WORDS: dict[Modality, str] = {
+    "image": "images",
+    "text": "texts",
+    "features": "rows of numbers",
+    "signal": "signals",
+}
 
 
 def load_backbone(
@@ -67,6 +73,17 @@ def load_backbone(
     if modality is not None:
         _check_modality(backbone, modality)
     return backbone
+
+
+def check_name(spec: str | Path | nn.Module | Backbone) -> None:
+    """Raise a BackboneError where no backbone can be called that; whether it can be had shows when it is loaded."""
+    if isinstance(spec, (nn.Module, Backbone)) or Path(spec).is_dir():
+        return
+    name = str(spec)
+    if name.startswith("builtin:") and name not in BUILTIN_NAMES:
+        raise _unknown(name)
+    if name != AUTO and not name.startswith(("builtin:", "hf:")) and not _is_of_timm(name):
+        raise _unknown(name)
 
 
 def load_reference(reference: BackboneReference, path: str | Path | None = None) -> Backbone:
@@ -154,12 +171,18 @@ def _load_name(name: str, options: _Options) -> Backbone:
         from cutpoint.backbones.from_transformers import from_transformers
 
         return from_transformers(name, **options._asdict())
-    from cutpoint.backbones.from_timm import from_timm, known_to_timm
+    if _is_of_timm(name):
+        from cutpoint.backbones.from_timm import from_timm
 
-    if known_to_timm(name):
         options.refuse_for_texts(name)
         return from_timm(name, image_size=options.image_size)
     raise _unknown(name)
+
+
+def _is_of_timm(name: str) -> bool:
+    from cutpoint.backbones.from_timm import known_to_timm
+
+    return known_to_timm(name)
 
 
 def _unknown(name: str) -> BackboneError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cutpoint.data.chats import chat_of, messages_column
 from cutpoint.data.columns import Wanted, wanted_columns
 from cutpoint.data.encoding import read_utf8
-from cutpoint.data.folder import images_in
+from cutpoint.data.folder import images_in, sounds_in
 from cutpoint.data.inspect_texts import parts_of
 from cutpoint.data.numbers import table_as_numbers
 from cutpoint.data.table import TABLE_SUFFIXES, Table, read_numbers, read_table
@@ -61,20 +61,20 @@ def asked_of(model: Model, named: Sequence[str], input_column: str | None = None
         raise DataError("only tables of texts have an input column.", "Leave --input-column out.")
     if kind == "vector":
         return _rows(named, model)
-    images = _images(named)
-    return Asked(images, images)
+    files = _files(named, "sounds", sounds_in) if kind == "signal" else _files(named, "images", images_in)
+    return Asked(files, files)
 
 
-def _images(paths: Sequence[str]) -> list[str]:
-    """Files as named, folders with all images below them in natural order."""
+def _files(paths: Sequence[str], noun: str, files_in: Callable[[Path], list[Path]]) -> list[str]:
+    """Files as named, folders with all images or sounds below them in natural order."""
     found: list[str] = []
     for path in paths:
         if not Path(path).is_dir():
             found.append(path)
             continue
-        below = [str(image) for image in images_in(Path(path))]
+        below = [str(file) for file in files_in(Path(path))]
         if not below:
-            raise DataError(f"the folder {path} holds no images.", "Name images, or folders that hold some.")
+            raise DataError(f"the folder {path} holds no {noun}.", f"Name {noun}, or folders that hold some.")
         found += below
     return found
 

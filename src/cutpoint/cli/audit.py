@@ -199,10 +199,12 @@ def _loaded(
             raise DataError("--max-length needs a tokenizer.", "Name a text model with --backbone.")
         if show_mask:
             raise DataError("--show-mask needs a tokenizer.", "Name a language model with --backbone.")
-        if review is not None and dataset.modality == "features":
-            from cutpoint.backbones.vectors import vector_backbone
+        from cutpoint.types import WITHOUT_BACKBONE
 
-            return vector_backbone(len(dataset.inputs[0]), dataset.columns)
+        if review is not None and dataset.modality in WITHOUT_BACKBONE:
+            from cutpoint.planning.entries import numbers_of
+
+            return numbers_of(dataset)
         if review is not None or image_size is not None:
             raise DataError("--review and --image-size need features.", "Name a network with --backbone.")
         return None

@@ -54,6 +54,7 @@ def fit(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     cache: options.Cache = None,
     cache_limit: options.CacheLimit = "20GiB",
 ) -> None:
@@ -92,6 +93,7 @@ def fit(
         seed=seed,
         threads=threads,
         device=device,
+        engine=engine,
         cache=cache,
         cache_limit=parse_size(cache_limit),
         restart=restart,
@@ -129,6 +131,7 @@ def train(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     cache: options.Cache = None,
     cache_limit: options.CacheLimit = "20GiB",
 ) -> None:
@@ -159,6 +162,7 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        engine=engine,
         cache=cache,
         cache_limit=parse_size(cache_limit),
         restart=restart,
@@ -191,7 +195,9 @@ def show_result(result: Result, *, as_json: bool) -> None:
     console = results()
     print_result(result, console)
     if result.winner is not None:
-        what = {"image": "IMAGES…", "text": "TEXTS…|TABLE"}.get(result.data.modality, "TABLE")
+        what = {"image": "IMAGES…", "text": "TEXTS…|TABLE", "signal": "SOUNDS…"}.get(
+            result.data.modality, "TABLE"
+        )
         console.print(
             f"Use it: cutpoint predict {result.best} {what}", style="dim", markup=False, soft_wrap=True
         )

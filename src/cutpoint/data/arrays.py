@@ -1,4 +1,4 @@
-"""Data in memory: lists of images, paths or arrays, and 2-D tables of numbers."""
+"""Data in memory: lists of images, paths or arrays, 2-D tables of numbers, and time series."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cutpoint.data.collected import Collected, few
+from cutpoint.data.signals import looks_like_sound
 from cutpoint.errors import DataError
+from cutpoint.types import Modality
 
 _KINDS_HINT = (
-    "Give a list of paths, PIL images or uint8 arrays, a uint8 array (N, H, W) or (N, H, W, 3), or a 2-D "
-    "array of numbers (examples, features)."
+    "Give a list of paths, PIL images or uint8 arrays, a uint8 array (N, H, W) or (N, H, W, 3), a 2-D "
+    "array of numbers (examples, features), or time series (examples, channels, values) that are not uint8."
 )
 
 
@@ -23,8 +25,9 @@ def read_arrays(inputs: Any, targets: Any) -> Collected:
     """Rows of data in memory.
 
     Args:
-        inputs: A sequence of paths, PIL images or uint8 arrays; a uint8 array of images (N, H, W[, C]); or a
-            2-D array of numbers (N, features), kept as float32 or float64.
+        inputs: A sequence of paths, PIL images or uint8 arrays; a uint8 array of images (N, H, W[, C]); a 2-D array
+            of numbers (N, features), kept as float32 or float64; or time series: an array (N, channels, values) of
+            another type than uint8, or a list of arrays (channels, values), or (values,) of different lengths.
         targets: N labels, numbers or lists of labels; or an array (N, labels) of 0 and 1.
 
     Raises:
@@ -45,15 +48,20 @@ def read_arrays(inputs: Any, targets: Any) -> Collected:
         str(item) if isinstance(item, str | Path) else f"row {number}" for number, item in enumerate(rows)
     ]
     return Collected(
-        source="features in memory" if modality == "features" else "images in memory",
-        modality="features" if modality == "features" else "image",
+        source=f"{_WORDS[modality]} in memory",
+        modality=modality,
         inputs=[str(Path(item).absolute()) if isinstance(item, str | Path) else item for item in rows],
         labels=labels,
         names=names,
     )
 
 
-def _rows(inputs: Any) -> tuple[Sequence[Any], str]:
+_WORDS: dict[Modality, str] = {"image": "images", "features": "features", "signal": "signals"}
+
+
+def _rows(inputs: Any) -> tuple[Sequence[Any], Modality]:
+    if isinstance(inputs, list | tuple) and _are_signals(inputs):
+        return inputs, "signal"
     if isinstance(inputs, list | tuple) and any(
         isinstance(item, str | Path | Image.Image) or (isinstance(item, np.ndarray) and item.ndim > 1)
         for item in inputs
@@ -66,12 +74,25 @@ def _rows(inputs: Any) -> tuple[Sequence[Any], str]:
         return list(array), "image"
     if array.ndim == 2 and (array.dtype.kind in "fiub"):
         return _features(array), "features"
+    if array.ndim == 3 and array.dtype.kind in "fiu":
+        return list(array), "signal"
     if array.size == 0:
         return [], "image"
     raise DataError(
         f"inputs of the shape {array.shape} and type {array.dtype} are neither images nor features.",
         _KINDS_HINT,
     )
+
+
+def _are_signals(inputs: Sequence[Any]) -> bool:
+    """Whether most are paths of sounds, or all arrays of numbers but bytes that are no table together."""
+    if all(isinstance(item, str | Path) for item in inputs):
+        return 2 * sum(looks_like_sound(str(item)) for item in inputs) > len(inputs)
+    if not all(isinstance(item, np.ndarray) and item.dtype.kind in "fiu" for item in inputs):
+        return False
+    if any(item.dtype == np.uint8 or item.ndim not in (1, 2) for item in inputs):
+        return False
+    return any(item.ndim == 2 for item in inputs) or len({item.shape for item in inputs}) > 1
 
 
 def _as_array(inputs: Any) -> NDArray[Any]:

@@ -15,14 +15,15 @@ from cutpoint.data.documents import read_documents
 from cutpoint.data.folder import read_folder, split_files
 from cutpoint.data.meaning import read_rows
 from cutpoint.data.numbers import read_known_numbers
-from cutpoint.data.signals import refuse_signals
+from cutpoint.data.signals import refuse_other_sounds
 from cutpoint.data.table import TABLE_SUFFIXES, read_split_tables, read_table
 from cutpoint.data.text_lists import read_text_list, texts_among
 from cutpoint.errors import DataError
 from cutpoint.types import TableColumn
 
 _MODES_HINT = (
-    "Give a folder of images or texts, a .csv, .tsv, .parquet, .jsonl or .txt file, or inputs with targets=…."
+    "Give a folder of images, sounds or texts, a .csv, .tsv, .parquet, .jsonl or .txt file, or inputs with "
+    "targets=…."
 )
 _TEXT_SUFFIX = ".txt"
 
@@ -93,7 +94,7 @@ def _collect_tables(
     task: str | None,
     columns: Sequence[TableColumn],
 ) -> Collected:
-    refuse_signals(source, [path])
+    refuse_other_sounds(source, [path])
     if not splits and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"{source} is neither a folder nor a table that can be read.", _MODES_HINT)
     table = read_split_tables(path, splits, source) if splits else read_table(path, source)

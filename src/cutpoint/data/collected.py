@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cutpoint.types import Modality, TableColumn, TaskKind
+from cutpoint.types import Modality, SignalPreprocessing, TableColumn, TaskKind
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Collected:
     Attributes:
         source: The data as the user named them.
         modality: What the inputs are.
-        inputs: File paths (str), PIL images, uint8 arrays, or rows of a 2-D float array; None where a table
-            leaves the path blank. Text: as in `Dataset.inputs`, blank where a table is.
+        inputs: File paths (str), PIL images, uint8 arrays, arrays of series, or rows of a 2-D float array; None
+            where a table leaves the path blank. Text: as in `Dataset.inputs`, blank where a table is.
         labels: Raw labels: text, numbers, or lists of labels; a list of tags; None for language modelling.
         names: How each row is called in messages.
         splits: "train", "val" or "test" for each row, or None where the data come without splits.
@@ -26,6 +26,7 @@ class Collected:
         kind: "tagging" or "language" where the inputs leave no other task, else None.
         notes: What the reader ignored or assumed.
         columns: Of a raw table whose training rows are not known yet: what the places of a row mean.
+        signals: How sounds and series are to be read, once they were inspected.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Collected:
     kind: TaskKind | None = None
     notes: tuple[str, ...] = ()
     columns: tuple[TableColumn, ...] = ()
+    signals: SignalPreprocessing | None = None
 
     def take(self, rows: Sequence[int]) -> Collected:
         """The same with only these rows, in this order."""

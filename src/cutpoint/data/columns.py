@@ -8,12 +8,14 @@ from typing import Any
 
 from cutpoint.data.collected import Collected, few, split_name
 from cutpoint.data.images import looks_like_image
+from cutpoint.data.signals import looks_like_sound
 from cutpoint.data.table import Table
 from cutpoint.errors import DataError
 
-_IMAGE_NAMES = (
+_PATH_NAMES = (
     *("path", "image_path", "filepath", "file_path", "image", "file", "filename", "file_name"),
     *("image_file", "img", "img_path", "image_name"),
+    *("audio", "audio_path", "audio_file", "sound", "wav"),
 )
 TEXT_NAMES = (
     *("text", "sentence", "content", "review", "review_text", "document", "utterance", "query", "message"),
@@ -80,17 +82,17 @@ def wanted_columns(table: Table, inputs: str | None, target: str | None, group: 
     return Wanted(names, target, group if group in table.columns else None)
 
 
-def image_column(table: Table, wanted: Wanted) -> str | None:
-    """The column whose cells are paths of images, by their endings; the usual names are looked at first."""
+def path_column(table: Table, wanted: Wanted) -> str | None:
+    """The column whose cells are paths of images or sounds, by their endings; the usual names are looked at first."""
     if len(wanted.inputs) > 1:
         return None
-    names = wanted.inputs or [*_usual(table, _IMAGE_NAMES, wanted.taken), *_left(table, wanted.taken)]
-    return next((name for name in names if _hold_images(table.columns[name])), None)
+    names = wanted.inputs or [*_usual(table, _PATH_NAMES, wanted.taken), *_left(table, wanted.taken)]
+    return next((name for name in names if _hold_paths(table.columns[name])), None)
 
 
-def image_column_by_name(table: Table, wanted: Wanted) -> str | None:
+def path_column_by_name(table: Table, wanted: Wanted) -> str | None:
     """A column of texts that is called as columns of paths are, though its cells have other endings."""
-    usual = _usual(table, _IMAGE_NAMES, ())
+    usual = _usual(table, _PATH_NAMES, ())
     found = [name for name in usual if name in wanted.inputs or name not in wanted.taken]
     return found[0] if found and isinstance(table.columns[found[0]][0], str) else None
 
@@ -179,10 +181,11 @@ def _usual(table: Table, wishes: Sequence[str], taken: Iterable[str]) -> list[st
     return sorted(found, key=lambda name: wishes.index(name.strip().lower()))
 
 
-def _hold_images(cells: Sequence[Any]) -> bool:
+def _hold_paths(cells: Sequence[Any]) -> bool:
     values = [value for value in cells[:_ROWS_LOOKED_AT] if value]
     # Addresses of pictures often stand beside a text; nothing is fetched from them.
-    return sum(looks_like_image(value) and "://" not in value for value in values) * 2 > len(values)
+    found = [value for value in values if looks_like_image(value) or looks_like_sound(value)]
+    return sum("://" not in value for value in found) * 2 > len(values)
 
 
 def _hold_sentences(cells: Sequence[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Folders of images or of texts: CLASS/* or train|val|test/CLASS/*; and folders of files that are splits."""
+"""Folders of images, sounds or texts: CLASS/* or train|val|test/CLASS/*; and folders of files that are splits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from cutpoint.data.collected import SPLITS, Collected, few, split_name
 from cutpoint.data.encoding import read_utf8
 from cutpoint.data.images import IMAGE_SUFFIXES
 from cutpoint.data.natural_order import natural_key
-from cutpoint.data.signals import refuse_signals
+from cutpoint.data.signals import SOUND_SUFFIXES, refuse_other_sounds
 from cutpoint.data.table import TABLE_SUFFIXES
 from cutpoint.errors import DataError
+from cutpoint.types import Modality
 
 _LAYOUT_HINT = (
-    "Put the images (or .txt files) of each class into a subfolder of its name (DATA/CLASS/*, or "
+    "Put the images (or .wav or .txt files) of each class into a subfolder of its name (DATA/CLASS/*, or "
     "DATA/train/CLASS/* and DATA/test/CLASS/*), or give a CSV with a path and a label column."
 )
 _TEXT_SUFFIXES = frozenset({".txt"})
@@ -27,14 +28,16 @@ class _Wanted:
     """What a folder is read for: the endings of its files, and what to call them."""
 
     noun: str
+    modality: Modality
     suffixes: frozenset[str]
 
     def holds(self, file: Path) -> bool:
         return file.suffix.lower() in self.suffixes
 
 
-_IMAGES = _Wanted("images", IMAGE_SUFFIXES)
-_TEXTS = _Wanted("texts", _TEXT_SUFFIXES)
+_IMAGES = _Wanted("images", "image", IMAGE_SUFFIXES)
+_SOUNDS = _Wanted("sounds", "signal", SOUND_SUFFIXES)
+_TEXTS = _Wanted("texts", "text", _TEXT_SUFFIXES)
 
 
 def split_files(folder: Path) -> dict[Path, str]:
@@ -62,15 +65,15 @@ def split_files(folder: Path) -> dict[Path, str]:
 
 
 def read_folder(folder: Path, source: str) -> Collected:
-    """Rows of a folder of images, in natural order of their paths; of .txt files where it holds no image.
+    """Rows of a folder of images, in natural order of their paths; of sounds, else of .txt files where it holds none.
 
     Hidden files and folders are passed over; other files that are no images are counted in the notes. Images
     may lie any number of folders deep below their class. Links are followed.
 
     Raises:
-        DataError: The folder holds no class subfolder with images or texts, or a text that is not UTF-8.
+        DataError: The folder holds no class subfolder with images, sounds or texts, or a text that is not UTF-8.
     """
-    wanted = _IMAGES if _any(folder, _IMAGES) or not _any(folder, _TEXTS) else _TEXTS
+    wanted = next((each for each in (_IMAGES, _SOUNDS, _TEXTS) if _any(folder, each)), _IMAGES)
     subfolders = _subfolders(folder)
     splits = _split_folders(folder, subfolders)
     notes: list[str] = []
@@ -92,8 +95,8 @@ def read_folder(folder: Path, source: str) -> Collected:
         notes.append(f"files ignored because they are no {wanted.noun}: {ignored:,}")
     return Collected(
         source=source,
-        modality="image" if wanted is _IMAGES else "text",
-        inputs=[str(path.absolute()) if wanted is _IMAGES else read_utf8(path) for path, _, _ in rows],
+        modality=wanted.modality,
+        inputs=[read_utf8(path) if wanted is _TEXTS else str(path.absolute()) for path, _, _ in rows],
         labels=[label for _, label, _ in rows],
         names=[path.relative_to(folder).as_posix() for path, _, _ in rows],
         splits=[split for _, _, split in rows if split] if splits else None,
@@ -104,7 +107,16 @@ def read_folder(folder: Path, source: str) -> Collected:
 
 def images_in(folder: Path) -> list[Path]:
     """All images below a folder, in natural order of their paths; hidden files are passed over."""
-    found = (file for file in _walk(folder) if _IMAGES.holds(file))
+    return _files_in(folder, _IMAGES)
+
+
+def sounds_in(folder: Path) -> list[Path]:
+    """All sounds below a folder, likewise."""
+    return _files_in(folder, _SOUNDS)
+
+
+def _files_in(folder: Path, wanted: _Wanted) -> list[Path]:
+    found = (file for file in _walk(folder) if wanted.holds(file))
     return sorted(found, key=lambda file: natural_key(file.as_posix()))
 
 
@@ -142,12 +154,12 @@ def _any(folder: Path, wanted: _Wanted) -> bool:
 
 
 def _has_classes(folder: Path) -> bool:
-    """Whether the subfolders are splits, or several that hold images or texts. A single one is where the tables
+    """Whether the subfolders are splits, or several that hold images, sounds or texts. A single one is where the tables
     beside it find their images."""
     subfolders = _subfolders(folder)
     if any(split_name(sub.name) for sub in subfolders):
         return True
-    return sum(_any(sub, _IMAGES) or _any(sub, _TEXTS) for sub in subfolders) > 1
+    return sum(any(_any(sub, each) for each in (_IMAGES, _SOUNDS, _TEXTS)) for sub in subfolders) > 1
 
 
 def _read_classes(
@@ -168,7 +180,7 @@ def _read_classes(
             empty.append(class_folder.relative_to(root).as_posix())
         rows += [(file, class_folder.name) for file in found]
     if not rows:
-        refuse_signals(room, _walk(room))
+        refuse_other_sounds(room, _walk(room))
         _raise_none_found(room, len(loose_wanted), len(classes), wanted.noun)
     if empty:
         notes.append(f"folders without {wanted.noun} were ignored: {few(empty)}")

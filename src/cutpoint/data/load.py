@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cutpoint.data.collect import collect
 from cutpoint.data.collected import Collected, few
 from cutpoint.data.inspect import Progress, inspect, row_key
+from cutpoint.data.inspect_signals import inspect_signals
 from cutpoint.data.inspect_texts import inspect_texts
 from cutpoint.data.numbers import encoded
 from cutpoint.data.split_checks import check_enough, check_splits, few_per_class
@@ -19,7 +20,9 @@ from cutpoint.data.splits import check_no_group_crosses, hold_out_mask
 from cutpoint.data.tagging import encoded_tags, tag_targets
 from cutpoint.data.task import DEFAULT_METRIC, Labelled, known_targets, label_targets
 from cutpoint.errors import DataError
-from cutpoint.types import Dataset, Quarantined, TableColumn, Task
+from cutpoint.types import Dataset, Modality, Quarantined, TableColumn, Task
+
+OnTask = Callable[[Modality, Task], None]
 
 
 def load_dataset(
@@ -35,16 +38,17 @@ def load_dataset(
     seed: int = 0,
     max_unreadable: float = 0.05,
     per_class: int | None = None,
+    on_task: OnTask | None = None,
     on_progress: Progress | None = None,
 ) -> Dataset:
     """Read examples, set unreadable ones aside, infer the task and split.
 
     Args:
-        source: A folder of images or .txt files (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet or JSON
-            lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), of
+        source: A folder of images, .wav sounds or .txt files (CLASS/* or train|val|test/CLASS/*); a CSV, TSV, Parquet
+            or JSON lines file with columns of paths or texts and of labels, of tokens and tags, of messages (chats), of
             prompts and completions, or of numbers (a raw table); a plain .txt file; a folder of such files called
-            train, val and test; or inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, texts,
-            pairs of texts, lists of words, chats).
+            train, val and test; or inputs in memory (paths, PIL images, uint8 arrays, a 2-D array of numbers, time
+            series as an array (N, channels, values) or a list of arrays, texts, pairs of texts, lists of words, chats).
         targets: The labels of inputs in memory.
         input_column: Column of paths or texts of a table, or several with commas between them: two for pairs of
             texts, those of a raw table; inferred otherwise.
@@ -60,6 +64,7 @@ def load_dataset(
         max_unreadable: Largest share of inputs that may be set aside.
         per_class: Keep so many training examples a class, drawn with the seed; val and test stay whole, and
             the other training examples leave the dataset.
+        on_task: Called with what the data are and the task as soon as both are known, before any image is read.
         on_progress: Called with (done, total) while inputs are read.
 
     Raises:
@@ -76,6 +81,8 @@ def load_dataset(
     )
     # Before the images are read, which may take minutes, so that wrong labels are told at once.
     labelled = _label(given, task, metric)
+    if on_task is not None:
+        on_task(given.modality, labelled.task)
     collected, keys, quarantined = _readable(given, max_unreadable, on_progress)
     lost = _lost(given, collected)
     if quarantined:
@@ -102,6 +109,7 @@ def load_dataset(
         test_origin="given" if split.origin == "given" else "held out",
         notes=tuple(notes),
         columns=columns,
+        signals=collected.signals,
     )
     return _only_used_rows(dataset)
 
@@ -154,6 +162,7 @@ def load_known(
         names=tuple(collected.names),
         groups=None if collected.groups is None else np.array(collected.groups, dtype=str),
         quarantined=quarantined,
+        signals=collected.signals,
     )
     return _with_matrix(dataset)
 
@@ -207,6 +216,8 @@ def _readable(
         return collected, tuple(row_key(row) for row in collected.inputs), ()
     if collected.modality == "text":
         return inspect_texts(collected, max_unreadable=max_unreadable)
+    if collected.modality == "signal":
+        return inspect_signals(collected, max_unreadable=max_unreadable, on_progress=on_progress)
     return inspect(collected, max_unreadable=max_unreadable, on_progress=on_progress)
 
 
@@ -214,7 +225,7 @@ def _lost(given: Collected, readable: Collected) -> list[str]:
     """Notes on classes that vanished with their unreadable inputs; an error where a whole split did."""
     if len(given.names) == len(readable.names):
         return []
-    noun = "images" if given.modality == "image" else "texts"
+    noun = {"image": "images", "signal": "signals"}.get(given.modality, "texts")
     splits = sorted(set(given.splits or ()) - set(readable.splits or ()))
     if splits:
         raise DataError(

@@ -1,12 +1,12 @@
-"""What the rows of a table are: images, texts, words with tags, chats, completions, numbers."""
+"""What the rows of a table are: images, sounds, texts, words with tags, chats, completions, numbers."""
 
 from __future__ import annotations
 
 from cutpoint.data.chats import has_completions, messages_column, read_chats, read_unlabelled
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.columns import Wanted, image_column, image_column_by_name, text_columns
-from cutpoint.data.image_table import read_images
+from cutpoint.data.columns import Wanted, path_column, path_column_by_name, text_columns
 from cutpoint.data.numbers import is_raw, read_numbers
+from cutpoint.data.paths import read_paths
 from cutpoint.data.table import Table
 from cutpoint.data.tagging import read_tagged, tagged_columns
 from cutpoint.data.texts import read_texts
@@ -33,11 +33,11 @@ def read_rows(table: Table, wanted: Wanted, task: str | None) -> Collected:
             "Write JSON lines with tokens and tags, or name them by --input-column and --target-column; the "
             f"columns are {few(list(table.columns), 20)}.",
         )
-    images = image_column(table, wanted)
-    if images is None and not text_columns(table, wanted):
-        images = image_column_by_name(table, wanted)
-    if images is not None:
-        return read_images(table, wanted, images)
+    paths = path_column(table, wanted)
+    if paths is None and not text_columns(table, wanted):
+        paths = path_column_by_name(table, wanted)
+    if paths is not None:
+        return read_paths(table, wanted, paths)
     numbers = read_numbers(table, wanted) if is_raw(table, wanted) else None
     if numbers is None and len(wanted.inputs) > 2:
         raise DataError(

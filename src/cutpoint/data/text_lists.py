@@ -10,6 +10,7 @@ import numpy as np
 from cutpoint.data.chats import chat_of
 from cutpoint.data.collected import Collected
 from cutpoint.data.images import looks_like_image
+from cutpoint.data.signals import looks_like_sound
 from cutpoint.data.tagging import checked, is_bio
 from cutpoint.errors import DataError
 from cutpoint.types import Chat, Completion, Message, TaskKind, TextPair, Words
@@ -30,7 +31,7 @@ def texts_among(inputs: Any) -> list[Any] | None:
     rows = ["" if _is_missing(item) else item for item in inputs]
     if not all(_is_text(row) for row in rows) or not any(rows):
         return None
-    paths = sum(looks_like_image(row) for row in rows)
+    paths = sum(looks_like_image(row) or looks_like_sound(row) for row in rows)
     return None if paths * 2 > sum(bool(row) for row in rows) else [_plain(row) for row in rows]
 
 

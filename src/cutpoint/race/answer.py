@@ -17,7 +17,7 @@ from cutpoint.race.trained import best_of, is_scratch
 from cutpoint.race.verdict import write_verdict
 from cutpoint.survey.input_findings import input_findings
 from cutpoint.survey.labels_curve import multiple_of_scratch
-from cutpoint.survey.raw_tables import raw_table
+from cutpoint.survey.raw_data import raw_data
 from cutpoint.survey.source_errors import source_error_finding
 from cutpoint.types import Dataset, Finding, Result, Trial, Verdict
 
@@ -42,10 +42,7 @@ def judge_once(
         dataset, standing.judging, standing.trials, standing.predictions, winner, examination
     )
     findings += (
-        _forced_full(plan)
-        + _labels_saved(plan, standing)
-        + raw_table(dataset)
-        + input_findings(bank, dataset)
+        _forced_full(plan) + _labels_saved(plan, standing) + raw_data(dataset) + input_findings(bank, dataset)
     )
     source_errors = source_error_finding(bank, dataset, examination.predictions)
     findings += [source_errors] if source_errors else []

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cutpoint.reports import format
 from cutpoint.reports.facts import DISTANCE_NAMES
-from cutpoint.types import Advice, Axes, Cost, LabelsCurve, RuleOutcome
+from cutpoint.types import WITHOUT_BACKBONE, Advice, Axes, Cost, LabelsCurve, RuleOutcome
 
 _BAR = 20
 _FULL, _EMPTY = "█", "░"
@@ -89,7 +89,7 @@ def _lines(axes: Axes) -> Iterator[tuple[str, str, float | None]]:
     yield "backbone", axes.backbone, None
     yield "its parameters", format.compact(axes.parameters), None
     shares = {
-        "linear head" if axes.modality == "features" else "frozen probe": axes.probe,
+        "linear head" if axes.modality in WITHOUT_BACKBONE else "frozen probe": axes.probe,
         "random weights": axes.random_init,
         "constant answer": axes.chance,
         "distance": axes.distance,

@@ -9,7 +9,12 @@ from cutpoint.reports.facts import adapter_of, winner_of
 from cutpoint.types import Modality, Result
 
 _MOST_NAMED = 30
-_FIRST: dict[Modality, str] = {"image": "photo", "text": "text", "features": "row of numbers"}
+_FIRST: dict[Modality, str] = {
+    "image": "photo",
+    "text": "text",
+    "features": "row of numbers",
+    "signal": "signal",
+}
 """What enters the network."""
 
 

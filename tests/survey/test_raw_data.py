@@ -15,7 +15,7 @@ from cutpoint.cli.answers import Answers
 from cutpoint.cli.asked import asked_of
 from cutpoint.data import load_dataset
 from cutpoint.heads.boosting import expected_seconds
-from cutpoint.survey.raw_tables import raw_table
+from cutpoint.survey.raw_data import raw_data
 from cutpoint.types import Result
 
 
@@ -75,11 +75,11 @@ def test_the_model_reads_new_tables_by_name(steps: tuple[Path, Result], tmp_path
 
 
 def test_the_finding_counts_columns(tmp_path: Path) -> None:
-    (finding,) = raw_table(load_dataset(write_steps(tmp_path)))
+    (finding,) = raw_data(load_dataset(write_steps(tmp_path)))
     assert finding.code == "raw-table" and finding.severity == "info"
     assert "2 columns of numbers (1 with blanks), 1 of categories, 5 numbers a row" in finding.evidence
     features, targets = load_wine(return_X_y=True)
-    assert raw_table(load_dataset(features, targets=targets)) == []
+    assert raw_data(load_dataset(features, targets=targets)) == []
 
 
 def test_expected_seconds_grow_with_rows_columns_and_classes() -> None:

@@ -30,6 +30,7 @@ from cutpoint.planning.entries import (
     with_controls,
 )
 from cutpoint.planning.plan import Plan
+from cutpoint.planning.requested import Requested
 from cutpoint.planning.settings import Settings, parse_budget, parse_target
 from cutpoint.planning.texts import as_tokens
 from cutpoint.planning.watcher import Watcher
@@ -91,7 +92,8 @@ def fit(
             split) of images, texts, pairs, tagged words or chats, a text file, or inputs in memory with `targets`.
         targets: Labels or values of inputs in memory.
         backbones: Names, folders or `Backbone`s; "auto" is the smallest viable one that can be reached.
-        regimes: "auto", "all", names, YAML files, or `Regime`s.
+        regimes: "auto", "all", names, YAML files, or `Regime`s; "tf-idf" and "image-statistics" are linear heads on
+            hand-made features.
         budget: Wall-clock limit: "90s", "20m", "2h", or seconds.
         limits: What a model must keep to be shipped at all; None: nothing.
         out: Run folder. An unfinished run of the same settings and data there goes on; a finished one is returned.
@@ -133,13 +135,22 @@ def fit(
     """
     tune_allocator()
     watcher = watcher or Watcher()
-    resolve_regimes(regimes)  # names that are wrong are told before the data are read
+    requested = Requested(
+        backbones,
+        regimes,
+        image_size=image_size,
+        max_length=max_length,
+        cut=cut,
+        metric=metric,
+        target=target,
+    )
     budget_seconds = parse_budget(budget)
     limits = limits or Limits()
     check_places(backbones, limits)
     folder = open_folder(Path(out))
     if not restart:
         threads, device = _machine(folder, threads, device)
+    device = str(choose_device(device))
     dataset = load_dataset(
         data,
         targets=targets,
@@ -152,6 +163,7 @@ def fit(
         seed=seed,
         max_unreadable=max_unreadable,
         per_class=per_class,
+        on_task=requested.meet,
         on_progress=lambda done, total: watcher.on_work("checking the data", done, total),
     )
     watcher.on_message(describe(dataset))
@@ -173,11 +185,13 @@ def fit(
         reference=None if reference is None else str(reference),
         pack=pack,
         threads=set_threads(threads),
-        device=str(choose_device(device)),
+        device=device,
         limits=limits,
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))
-    entries = entries_for(dataset, backbones, chosen, image_size, max_length, is_auto=is_automatic(regimes))
+    entries = entries_for(
+        dataset, requested.loaded, chosen, image_size, max_length, is_auto=is_automatic(regimes)
+    )
     dataset = as_tokens(dataset, entries, settings, watcher)
     meter = None
     if reference is not None:
@@ -255,7 +269,15 @@ def advise(
     """
     tune_allocator()
     watcher = watcher or Watcher()
-    resolve_regimes(regimes)
+    requested = Requested(
+        backbones,
+        regimes,
+        image_size=image_size,
+        max_length=max_length,
+        cut=cut,
+        metric=options.get("metric"),
+        is_network_needed=True,
+    )
     settings = Settings(
         budget_seconds=parse_budget(budget),
         seed=seed,
@@ -268,11 +290,13 @@ def advise(
         circumstances=circumstances or Circumstances(),
     )
     check_places(backbones, settings.limits)
-    dataset = load_dataset(data, targets=targets, seed=seed, **options)
+    dataset = load_dataset(data, targets=targets, seed=seed, on_task=requested.meet, **options)
     watcher.on_message(describe(dataset))
     dataset, found = audit_first(dataset, allow_leakage=True, watcher=watcher)  # advice trains nothing on it
     chosen = with_controls(resolve_regimes(regimes, audience_of(dataset)), dataset, settings.circumstances)
-    entries = entries_for(dataset, backbones, chosen, image_size, max_length, is_auto=is_automatic(regimes))
+    entries = entries_for(
+        dataset, requested.loaded, chosen, image_size, max_length, is_auto=is_automatic(regimes)
+    )
     dataset = as_tokens(dataset, entries, settings, watcher)
     for entry in entries:
         entry.backbone.module.to(settings.device)

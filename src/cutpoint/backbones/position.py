@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from difflib import get_close_matches
 
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.order import at_or_below, block_parameters
@@ -29,10 +30,12 @@ def cut_position(backbone: Backbone, spec: int | str) -> int:
     for position, block in enumerate(backbone.blocks):
         if fnmatch.filter(block_parameters(backbone.module, block), str(spec)):
             return position
-    names = ", ".join(block.name for block in backbone.blocks)
+    names = [block.name for block in backbone.blocks]
+    near = get_close_matches(str(spec), names, n=1)
     raise BackboneError(
         f"{backbone.name} has no cut {spec!r}.",
-        f"a number from 0 to {len(backbone.blocks)}, a pattern over parameter names, or a block: {names}",
+        (f"did you mean {near[0]}? " if near else "")
+        + f"a number from 0 to {len(names)}, a pattern over parameter names, or a block: {', '.join(names)}",
     )
 
 

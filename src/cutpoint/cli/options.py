@@ -131,7 +131,8 @@ Regimes = Annotated[
         "--regime",
         "-r",
         metavar="NAME|FILE",
-        help="What to race: names from `cutpoint list regimes`, YAML files, or all. Repeat for several.",
+        help="What to race: names from `cutpoint list regimes`, tf-idf or image-statistics, YAML files, or all. "
+        "Repeat for several.",
         show_default="auto: those that `list regimes` marks",
         rich_help_panel=_RACE,
     ),

@@ -6,8 +6,9 @@ resampled values at once. So a metric is defined once and its intervals come for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -89,15 +90,35 @@ def check_metric(task: Task) -> Metric:
     Raises:
         DataError: An unknown metric, or one that cannot judge this kind of task or these tags.
     """
-    metric = METRICS.get(task.metric)
-    hint = f"Choose one of: {', '.join(metrics_for(task.kind))}."
-    if metric is None:
-        raise DataError(f"There is no metric called {task.metric!r}.", hint)
+    metric = known_metric(task.metric, metrics_for(task.kind))
     if task.kind not in metric.kinds:
-        raise DataError(f"The metric {metric.name!r} cannot judge a {task.kind} task.", hint)
+        raise DataError(
+            f"The metric {metric.name!r} cannot judge a {task.kind} task.",
+            f"Choose one of: {', '.join(metrics_for(task.kind))}.",
+        )
     if metric.name == "entity_f1":
         bio_tags(task.labels)
     return metric
+
+
+def known_metric(name: str, choices: Iterable[str] | None = None) -> Metric:
+    """The metric of that name.
+
+    Args:
+        name: As the user wrote it.
+        choices: What the hint names; None: all there are.
+
+    Raises:
+        DataError: There is none.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    near = get_close_matches(name, METRICS, n=1)
+    raise DataError(
+        f"There is no metric called {name!r}.",
+        (f"Did you mean {near[0]}? " if near else "")
+        + f"Choose one of: {', '.join(METRICS if choices is None else choices)}.",
+    )
 
 
 # ------------------------------------------------------------------------------------- means over examples

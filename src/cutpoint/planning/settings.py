@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cutpoint.errors import CutpointError
-from cutpoint.evaluation.metrics import METRICS
+from cutpoint.evaluation.metrics import known_metric
 from cutpoint.types import Circumstances, Limits, Record, Score
 
 _UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hours": 3600}
@@ -81,17 +81,24 @@ def parse_budget(text: str | float) -> float:
     return seconds
 
 
-def parse_target(text: str | None, metric: str) -> Target | None:
+def parse_target(text: str | None, metric: str | None) -> Target | None:
     """A target such as "accuracy>=0.95"; "mae<=2" for a metric of which less is better.
 
+    Args:
+        text: As the user wrote it.
+        metric: The task's; None where it is not known yet, and any may be named.
+
     Raises:
-        CutpointError: It is not of that form, or names another metric than the task's.
+        CutpointError: It is not of that form, or names no metric, or another one than the task's.
     """
     if text is None:
         return None
     match = re.fullmatch(r"\s*(\w+)\s*([<>]=)\s*(\d+\.?\d*|\.\d+)\s*", text)
     if match is None:
-        raise CutpointError(f"{text!r} is no target.", f"Write it as '{metric}{_sign(metric)}0.95'.")
+        example = metric or "accuracy"
+        raise CutpointError(f"{text!r} is no target.", f"Write it as '{example}{_sign(example)}0.95'.")
+    known_metric(match[1], None if metric is None else [metric])
+    metric = metric or match[1]
     if match[1] != metric:
         raise CutpointError(
             f"The target names {match[1]!r}, but the race is judged by {metric!r}.",
@@ -106,5 +113,4 @@ def parse_target(text: str | None, metric: str) -> Target | None:
 
 
 def _sign(metric: str) -> str:
-    row = METRICS.get(metric)  # an unknown one is refused where the metric is checked
-    return ">=" if row is None or row.greater_is_better else "<="
+    return ">=" if known_metric(metric).greater_is_better else "<="

@@ -20,6 +20,13 @@ Audience = Literal["image", "text", "language", "features"]
 """Who an automatic race is for: a modality, or language modelling."""
 
 
+HAND_MADE = {
+    "tf-idf": "A linear layer on the weights of words and pairs of words; no pretrained network.",
+    "image-statistics": "A linear layer on hand-made statistics of the image; no pretrained network.",
+}
+"""Name → summary of the linear probe on features that no backbone made; rows of the table run on any backbone."""
+
+
 @cache
 def _rows() -> dict[str, tuple[Regime, tuple[Audience, ...]]]:
     """Name → (regime, for whom regimes="auto" races it), in the table's order."""
@@ -40,6 +47,8 @@ def resolve_regimes(
     regimes: str | Regime | Sequence[str | Regime], audience: Audience = "image"
 ) -> tuple[Regime, ...]:
     """Turn what a user names into regimes: "auto", "all", names, paths of YAML files, or Regime objects.
+
+    "tf-idf" and "image-statistics" are a linear probe on hand-made features (`HAND_MADE`).
 
     Args:
         regimes: What the user named.
@@ -69,9 +78,12 @@ def _resolve(entry: str | Regime, audience: Audience) -> tuple[Regime, ...]:
         return named_regimes()
     if entry in _rows():
         return (_rows()[entry][0],)
+    if entry in HAND_MADE:
+        probe, _ = _rows()["linear-probe"]
+        return (probe.model_copy(update={"name": entry, "summary": HAND_MADE[entry]}),)
     if Path(entry).suffix in (".yaml", ".yml"):
         return (read_regime(Path(entry)),)
-    near = get_close_matches(entry, _rows(), n=3)
+    near = get_close_matches(entry, (*_rows(), *HAND_MADE), n=3)
     hint = f"Did you mean {', '.join(near)}? " if near else ""
     raise RegimeError(f"There is no regime {entry!r}.", hint + "`cutpoint list regimes` shows all of them.")
 

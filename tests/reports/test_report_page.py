@@ -214,7 +214,7 @@ def test_a_rebuild_gives_the_same_bytes_without_torch(run_folder: RunFolder) -> 
     )
     heavy, rooms = done.stdout.splitlines()
     assert heavy == "[]"
-    assert set(re.findall(r"\w+", rooms)) <= {"reports", "types", "errors", "evaluation"}
+    assert set(re.findall(r"\w+", rooms)) <= {"reports", "types", "errors", "evaluation", "sizes"}
     assert (folder / "report.html").read_bytes() == first
 
 

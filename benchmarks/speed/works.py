@@ -99,7 +99,6 @@ LOOP = Contender("plain PyTorch", "peer", f"{PEERS}.with_loops")
 TRAINER = Contender("HF Trainer", "peer", f"{PEERS}.with_trainer")
 LIGHTNING = Contender("Lightning", "peer", f"{PEERS}.with_lightning")
 FASTAI = Contender("fastai", "peer", f"{PEERS}.with_fastai")
-LIGHTLY = Contender("LightlyTrain", "peer", f"{PEERS}.with_lightly")
 IMAGE_PEERS = (LOOP, TRAINER, LIGHTNING, FASTAI)
 
 PROBE, PARTIAL, FULL, RACE, MICRO = "probe", "partial", "full", "race", "micro"
@@ -120,7 +119,6 @@ WORKS = (
             Contender("floor, PyTorch", "floor", f"{HERE}.floor_images", {"engine": "PyTorch"}),
             Contender("floor, OpenVINO", "floor", f"{HERE}.floor_images", {"engine": "OpenVINO"}, "openvino"),
             *IMAGE_PEERS,
-            LIGHTLY,
         ),
         epochs=5,
     ),
@@ -148,7 +146,6 @@ WORKS = (
             cutpoint("Cutpoint, cold cache", own("full-one-epoch")),
             Contender("floor, PyTorch", "floor", f"{HERE}.floor_images"),
             *IMAGE_PEERS,
-            LIGHTLY,
         ),
         rate=3e-4,
     ),

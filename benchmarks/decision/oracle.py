@@ -21,6 +21,7 @@ from cutpoint.planning.judging import plan_judging
 from cutpoint.planning.make_plan import make_plan
 from cutpoint.planning.plan import Plan, PlannedTrial
 from cutpoint.planning.watcher import Watcher
+from cutpoint.race.attempt import Attempt
 from cutpoint.race.ground import Ground
 from cutpoint.race.run_folder import RunFolder
 from cutpoint.race.trial import TrialRun
@@ -94,7 +95,7 @@ def facts(planned: PlannedTrial, ground: Ground, runs: RunFolder) -> dict[str, A
     dataset = ground.dataset
     test = dataset.splits["test"]
     started, wall = time.process_time(), time.perf_counter()
-    run = TrialRun(planned, ground, runs, Watcher(), lambda: None)
+    run = TrialRun(Attempt(planned, ground, runs, Watcher(), lambda: None))
     try:
         trial = run.run()
         model = run.save_final_model({})

@@ -17,6 +17,7 @@ from cutpoint.backbones.load import load_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.data.corrected import apply_corrections
 from cutpoint.data.summary import describe
+from cutpoint.engines.names import EngineRequest, check_installed
 from cutpoint.errors import ArtifactError, DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
@@ -80,6 +81,7 @@ def fit(
     seed: int = 0,
     threads: int | None = None,
     device: str = "auto",
+    engine: EngineRequest = "auto",
     cache: str | Path | None = None,
     cache_limit: int = DEFAULT_LIMIT,
     restart: bool = False,
@@ -122,6 +124,8 @@ def fit(
         seed: Decides splits, initialisation and order.
         threads: CPU threads; None: as torch chooses.
         device: "auto", "cpu", "cuda", …
+        engine: What computes frozen features: "auto" is the engine that a short calibration finds to be through first;
+            else "eager" (PyTorch as it is), "fused", "half", "compile", "openvino" or "onnxruntime".
         cache: Folder of the activation cache; None: the user's cache folder.
         cache_limit: Its size limit in bytes.
         restart: Throw away an earlier run in `out`.
@@ -144,6 +148,7 @@ def fit(
         metric=metric,
         target=target,
     )
+    check_installed(engine)
     budget_seconds = parse_budget(budget)
     limits = limits or Limits()
     check_places(backbones, limits)
@@ -186,6 +191,7 @@ def fit(
         pack=pack,
         threads=set_threads(threads),
         device=device,
+        engine=engine,
         limits=limits,
     )
     chosen = resolve_regimes(regimes, audience_of(dataset))

@@ -305,6 +305,14 @@ Threads = Annotated[
     typer.Option(min=1, help="CPU threads.", show_default="as torch chooses", rich_help_panel=_MACHINE),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_MACHINE)]
+Engine = Annotated[
+    Literal["auto", "eager", "fused", "half", "compile", "openvino", "onnxruntime"],
+    typer.Option(
+        help="What computes frozen features: auto is the one that a short calibration finds to be through first, eager "
+        "PyTorch as it is.",
+        rich_help_panel=_MACHINE,
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

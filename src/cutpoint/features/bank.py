@@ -6,7 +6,6 @@ Prepared inputs, pooled features of every block, and activations at a cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -22,16 +21,18 @@ from cutpoint.backbones.digest import tensors_digest
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.order import inference
 from cutpoint.backbones.tokens import MARKS, NO_MARK, next_tokens, pad
+from cutpoint.engines.names import BATCH_SIZE, EngineChoice, EngineRequest
+from cutpoint.engines.torch_engines import open_eager
+from cutpoint.engines.work import Work
 from cutpoint.features.activations import Activations, Layout, PooledFeatures
 from cutpoint.features.augmentation import augment
 from cutpoint.features.cut import Cut
-from cutpoint.features.pooling import pooled_blocks
+from cutpoint.features.frozen_pass import FrozenPass, graph_folder
+from cutpoint.features.pooling import PooledProgram
+from cutpoint.features.reading import read_ahead
 from cutpoint.features.spans import Rows, Spans
 from cutpoint.features.store import ActivationCache
 from cutpoint.types import IGNORED, Dataset
-
-BATCH_SIZE = 32
-_READERS = 2
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is computed, rows done, rows in all)."""
@@ -48,6 +49,11 @@ class FeatureBank:
         rows: The rows that are wanted (never the test split before the choice is made).
         cache: Where arrays are kept.
         on_progress: Called while something is computed.
+        engine: What computes pooled features: an engine, "auto", or what was chosen before. Activations always come
+            from the network itself, since what trains on top of them must be bit-equal to the live network.
+
+    Attributes:
+        engine: As given; once pooled features were asked for, the choice.
     """
 
     def __init__(
@@ -57,7 +63,9 @@ class FeatureBank:
         rows: Rows,
         cache: ActivationCache,
         on_progress: OnProgress | None = None,
+        engine: EngineRequest | EngineChoice = "eager",
     ) -> None:
+        self.engine = engine
         self.backbone = backbone
         self.dataset = dataset
         self.rows = np.unique(rows)
@@ -155,22 +163,30 @@ class FeatureBank:
         if self._pooled is None:
             self.store_prepared()
             spans = self._words()
-            widths = [part.shape[-1] for part in self._pooled_parts(self.prepared(np.arange(1)))]
+            blocks = [block.name for block in self.backbone.blocks]
+            description = {**self._describe("pooled"), "blocks": blocks, "network": self._network_digest()}
+            # Words differ in number from batch to batch, which a converted network would take for a constant.
+            request = self.engine if spans is None else "eager"
+            work = self._work()
+            run = FrozenPass(work, request, self.cache, description)
+            widths = [part.shape[-1] for part in open_eager(work)(self.prepared(np.arange(1)))]
 
             def compute(batch: Tensor, positions: Rows) -> NDArray[np.float32]:
-                values = torch.cat(self._pooled_parts(batch), dim=-1)
+                values = torch.cat(run(batch), dim=-1)
                 return (values if spans is None else spans.pack(values, positions)).numpy()
 
             stored = self._stored(
-                {**self._describe("pooled"), "blocks": [block.name for block in self.backbone.blocks]},
+                {**description, **run.choice.key},
                 (sum(widths),),
                 "computing features",
                 compute,
                 spans,
+                run.choice.batch_size,
             )
+            self.engine = run.choice
             edges = np.cumsum([0, *widths])
-            final, *blocks = (stored[:, start:end] for start, end in pairwise(edges))
-            self._pooled = PooledFeatures(final, tuple(blocks), spans)
+            final, *each = (stored[:, start:end] for start, end in pairwise(edges))
+            self._pooled = PooledFeatures(final, tuple(each), spans)
         return self._pooled
 
     def _words(self) -> Spans | None:
@@ -181,16 +197,25 @@ class FeatureBank:
             np.array([text[MARKS].max(initial=NO_MARK) + 1 for text in self._texts or ()], dtype=np.int64)
         )
 
-    def _pooled_parts(self, batch: Tensor) -> list[Tensor]:
-        """What the whole network says, then each block."""
-        with inference(self._module):
-            inputs = self.to_network(batch)
-            final, blocks = pooled_blocks(self._module, self.backbone.blocks, self.inputs, inputs)
-        return [part.float().cpu() for part in (final, *blocks)]
+    def _work(self) -> Work:
+        """What an engine is told of the pass."""
+        return Work(
+            program=PooledProgram(self._module, self.backbone.blocks, self.inputs),
+            read=self.prepared,
+            order=self._order(),
+            device=self._device,
+            varying=(0,) if self.inputs.shape is not None else (0, 2),
+            graphs=graph_folder(self.cache),
+            key={
+                "network": self._network_digest(),
+                "blocks": [block.name for block in self.backbone.blocks],
+                "preprocessing": self.backbone.preprocessing.model_dump(mode="json"),
+            },
+        )
 
     def to_network(self, batch: Tensor) -> Tensor:
         """A prepared batch as the network takes it, on its device."""
-        return self.inputs.to_network(batch.to(self._device))
+        return self.inputs.to_network(batch.to(self._device, non_blocking=True))
 
     def activation_bytes(self, cut: int) -> int:
         """Bytes that one stored view at this cut will take."""
@@ -231,6 +256,7 @@ class FeatureBank:
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
         description = {
             **self._describe("activations"),
+            "network": self._network_digest(),
             "blocks": [block.name for block in self.backbone.blocks[:cut]],
             "channels_last": layout.channels_last,
             "view": drawn,
@@ -258,16 +284,16 @@ class FeatureBank:
         what: str,
         compute: Compute,
         spans: Spans | None,
+        batch_size: int = BATCH_SIZE,
     ) -> NDArray[np.float32]:
         """An array from the cache, else computed batch by batch and cached if it fits."""
-        description = {**description, "network": self._network_digest()}
         stored: NDArray[np.float32] | None = self.cache.read(description)
         if stored is not None:
             return stored
         shape = (len(self.rows) if spans is None else spans.total, *row_shape)
         parts = (
             (positions if spans is None else spans.places(positions), compute(batch, positions))
-            for positions, batch in self._batches(what)
+            for positions, batch in self._batches(what, batch_size)
         )
         if self.cache.fits(int(np.prod(shape)) * 4):
             return self.cache.write(description, shape, np.float32, parts)
@@ -287,28 +313,26 @@ class FeatureBank:
 
     # ------------------------------------------------------------------------------------------- reading
 
-    def _batches(self, what: str) -> Iterator[tuple[Rows, Tensor]]:
-        """Positions and their prepared batches; the next ones are read while the network works on this one.
+    def _order(self) -> Rows:
+        """Positions as they are computed: texts the longest first, so that little is padded and too large a batch
+        shows at once."""
+        if self._texts is None:
+            return np.arange(len(self.rows))
+        return np.argsort([-text.shape[-1] for text in self._texts], kind="stable")
 
-        Texts come sorted by length, the longest first, so that little is padded and too large a batch shows at once.
-        """
-        order = np.arange(len(self.rows))
-        if self._texts is not None:
-            order = np.argsort([-text.shape[-1] for text in self._texts], kind="stable")
-        chunks = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    def _batches(self, what: str, size: int = BATCH_SIZE) -> Iterator[tuple[Rows, Tensor]]:
+        """Positions and their prepared batches; the next ones are read while the network works on this one."""
+        order, done = self._order(), 0
         self.on_progress(what, 0, len(order))
-        done = 0
-        with ThreadPoolExecutor(_READERS) as readers:
-            ahead: list[Future[Tensor]] = [
-                readers.submit(self.prepared, chunk) for chunk in chunks[: _READERS + 1]
-            ]
-            for number, chunk in enumerate(chunks):
-                batch = ahead.pop(0).result()
-                if number + _READERS + 1 < len(chunks):
-                    ahead.append(readers.submit(self.prepared, chunks[number + _READERS + 1]))
-                yield chunk, batch
-                done += len(chunk)
-                self.on_progress(what, done, len(order))
+        for chunk, batch in read_ahead(order, size, self._read):
+            yield chunk, batch
+            done += len(chunk)
+            self.on_progress(what, done, len(order))
+
+    def _read(self, positions: Rows) -> Tensor:
+        """A prepared batch; for a GPU in memory from which it is copied while the GPU works."""
+        batch = self.prepared(positions)
+        return batch.pin_memory() if self._device.type == "cuda" else batch
 
     def _describe(self, what: str) -> dict[str, Any]:
         return {

@@ -46,6 +46,27 @@ def pooled_blocks(
     return features, [pooled[block.name] for block in blocks]
 
 
+class PooledProgram(nn.Module):
+    """What an engine runs for the pooled features: prepared inputs → the same, as one tuple.
+
+    Args:
+        module: The network; it is not copied.
+        blocks: Its blocks in order.
+        inputs: What the network takes.
+    """
+
+    def __init__(self, module: nn.Module, blocks: Sequence[Block], inputs: Inputs) -> None:
+        super().__init__()
+        self.module = module
+        self.blocks = tuple(blocks)
+        self.inputs = inputs
+
+    def forward(self, prepared: Tensor) -> tuple[Tensor, ...]:
+        batch = self.inputs.to_network(prepared)
+        final, blocks = pooled_blocks(self.module, self.blocks, self.inputs, batch)
+        return (final, *blocks)
+
+
 def _pooled(block: nn.Module, output: Any, inputs: Inputs, batch: Tensor) -> Tensor:
     """One row an example (or word) from whatever a block puts out."""
     activation = next(

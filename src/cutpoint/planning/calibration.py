@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cutpoint.adapters.quantise import quantisable_weights
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.engines.names import EngineChoice
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
@@ -62,6 +63,8 @@ class Calibration(Record):
     """Of the parameters, those that a base in 4 bits holds so."""
     latency_seconds: float = 0.0
     """One example by itself, its preparation included."""
+    engine: EngineChoice | None = None
+    """What computed the pooled features; None where there are none."""
     mixed_precision: bool = False
     """Whether training steps compute in half precision on this device."""
 
@@ -113,6 +116,7 @@ def calibrate(
         available_bytes=available,
         linear_weights=quantisable_weights(backbone.module),
         latency_seconds=_seconds(answer_one, device),
+        engine=bank.engine if isinstance(bank.engine, EngineChoice) else None,
         mixed_precision=is_mixed_precision(device),
     )
 

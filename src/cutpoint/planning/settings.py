@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cutpoint.engines.names import EngineRequest
 from cutpoint.errors import CutpointError
 from cutpoint.evaluation.metrics import known_metric
 from cutpoint.types import Circumstances, Limits, Record, Score
@@ -57,6 +58,8 @@ class Settings(Record):
     """Training rows below which validation is by cross-validation."""
     threads: int = 1
     device: str = "cpu"
+    engine: EngineRequest = "auto"
+    """What computes frozen features."""
     limits: Limits = Limits()
     """What a model must keep to be shipped at all."""
     circumstances: Circumstances = Circumstances()

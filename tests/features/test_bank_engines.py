@@ -1,0 +1,135 @@
+"""Pooled features of a bank by another engine: close to the network's own, kept apart from them, chosen once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.from_module import from_module
+from cutpoint.backbones.load import load_backbone
+from cutpoint.data.load import load_dataset
+from cutpoint.engines import choose
+from cutpoint.engines.names import BATCH_SIZE, EngineChoice, EngineRequest, Measured
+from cutpoint.features.bank import FeatureBank
+from cutpoint.features.store import ActivationCache
+from cutpoint.heads.exact import fit_exact
+from cutpoint.types import Dataset, ImagePreprocessing, Task
+
+COUNT = 45
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    """A convolution with BatchNorm, then one without."""
+    torch.manual_seed(0)
+    parts = [torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, 3)]
+    preprocessing = ImagePreprocessing(
+        size=(12, 12), resize=12, mean=(0.5,) * 3, std=(0.5,) * 3, made_by="test"
+    )
+    return from_module(torch.nn.Sequential(*parts).eval(), preprocessing=preprocessing)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    random = np.random.default_rng(0)
+    return Dataset(
+        source="generated",
+        modality="image",
+        task=Task(kind="binary", labels=("a", "b")),
+        inputs=[random.integers(0, 255, (14, 14, 3), dtype=np.uint8) for _ in range(COUNT)],
+        targets=np.arange(COUNT) % 2,
+        splits={"train": np.arange(COUNT)},
+        keys=tuple(f"key {row}" for row in range(COUNT)),
+        names=tuple(f"row {row}" for row in range(COUNT)),
+    )
+
+
+def bank(
+    backbone: Backbone,
+    dataset: Dataset,
+    folder: Path,
+    engine: EngineRequest | EngineChoice,
+    limit: int = 1 << 30,
+) -> FeatureBank:
+    return FeatureBank(backbone, dataset, np.arange(COUNT), ActivationCache(folder, limit), engine=engine)
+
+
+def test_features_of_another_engine_are_close_and_kept_apart(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path
+) -> None:
+    own, folded = (bank(backbone, dataset, tmp_path, engine) for engine in ("eager", "fused"))
+    expected, found = own.pooled(), folded.pooled()
+    assert own.engine == EngineChoice()
+    assert isinstance(folded.engine, EngineChoice) and folded.engine.engine == "fused"
+    for one, other in zip((expected.final, *expected.blocks), (found.final, *found.blocks), strict=True):
+        assert float(np.abs(one - other).max()) <= choose.TOLERANCE * float(np.abs(one).max())
+    assert len(list(tmp_path.glob("*.npy"))) == 3  # prepared images, and features twice
+    again = bank(backbone, dataset, tmp_path, "eager").pooled()
+    assert np.array_equal(again.final, expected.final)
+
+
+def test_what_was_chosen_holds_for_whoever_goes_on(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the record beside the cache; where nothing may be kept, by the plan."""
+    first = bank(backbone, dataset, tmp_path, "fused")
+    features = first.pooled().final
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a choice that was made is not made again")
+
+    monkeypatch.setattr("cutpoint.features.frozen_pass.choose_engine", refuse)
+    again = bank(backbone, dataset, tmp_path, "fused")
+    assert np.array_equal(again.pooled().final, features) and again.engine == first.engine
+    planned = bank(backbone, dataset, tmp_path / "none", first.engine, limit=0)
+    assert np.array_equal(planned.pooled().final, features) and planned.engine == first.engine
+    assert not (tmp_path / "none").exists()
+    bank(backbone, dataset, tmp_path, "eager").pooled()
+    own = bank(backbone, dataset, tmp_path, "auto")
+    own.pooled()
+    assert isinstance(own.engine, EngineChoice) and own.engine.reason.startswith("the network itself had")
+
+
+def test_the_size_of_batches_follows_the_choice(backbone: Backbone, dataset: Dataset, tmp_path: Path) -> None:
+    told: list[int] = []
+    choice = EngineChoice(engine="fused", batch_size=8, measured={"fused": Measured(row_seconds=0.1)})
+    made = FeatureBank(
+        backbone,
+        dataset,
+        np.arange(COUNT),
+        ActivationCache(tmp_path),
+        lambda what, done, total: told.append(done) if what == "computing features" else None,
+        engine=choice,
+    )
+    made.pooled()
+    assert told == [0, 8, 16, 24, 32, 40, COUNT]
+    assert BATCH_SIZE != 8
+    assert np.array_equal(bank(backbone, dataset, tmp_path, choice).pooled().final, made.pooled().final)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["fused", "openvino", "onnxruntime"])
+def test_a_head_on_photos_is_as_good_by_any_engine(
+    shared: Path, tmp_path: Path, engine: EngineRequest
+) -> None:
+    if engine != "fused":
+        pytest.importorskip(engine)
+    dataset = load_dataset(str(shared / "data/vision/deeppcb6"), per_class=40)
+    backbone = load_backbone(str(shared / "weights/mobilenetv2_035_tm"), image_size=96)
+    rows = dataset.splits["train"]
+    own, other = (
+        FeatureBank(backbone, dataset, rows, ActivationCache(tmp_path), engine=each)
+        for each in ("eager", engine)
+    )
+    expected, found = own.pooled().final, other.pooled().final
+    assert isinstance(other.engine, EngineChoice) and other.engine.engine == engine, other.engine
+    assert float(np.abs(expected - found).max()) <= choose.TOLERANCE * float(np.abs(expected).max())
+    targets = dataset.targets[own.rows]
+    heads = [fit_exact(features, targets, dataset.task).head for features in (expected, found)]
+    with torch.no_grad():
+        answers = [head(torch.from_numpy(np.array(expected))).argmax(1) for head in heads]
+    assert torch.equal(*answers)

@@ -200,7 +200,7 @@ def test_tables_tell_who_failed_and_who_is_missing() -> None:
 
 def test_the_page_holds_what_was_published_and_no_folder_of_the_machine(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
-    page.write_text(f"Before\n{START}\nold\n{END}\nAfter\n", encoding="utf-8")
+    page.write_text(f"Before\n{START}\nstale figures\n{END}\nAfter\n", encoding="utf-8")
     write_report(tmp_path, tmp_path)
     assert NOTHING in page.read_text(encoding="utf-8")
     micro = {
@@ -213,7 +213,7 @@ def test_the_page_holds_what_was_published_and_no_folder_of_the_machine(tmp_path
     text = page.read_text(encoding="utf-8")
     assert text.startswith("Before\n")
     assert text.endswith("After\n")
-    assert "old" not in text
+    assert "stale figures" not in text
     assert "| cache written, MB/s | 512 | 512 | 512 |" in text
     assert (tmp_path / "images" / "benchmarks.png").exists()
     assert "machine.csv" not in (tmp_path / "quick.json").read_text(encoding="utf-8")

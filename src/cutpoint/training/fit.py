@@ -6,7 +6,6 @@ stopping, kept weights and re-freezing are part of its state, so that a resumed 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -39,6 +38,7 @@ from cutpoint.training.keeper import Keeper
 from cutpoint.training.source import Positions, Source, source_for
 from cutpoint.training.state import FitData, FitState, Progress
 from cutpoint.training.stepper import Stepper
+from cutpoint.training.unread import UnreadLosses
 from cutpoint.training.weights import ChangingWeights, Freezing, Tensors
 from cutpoint.types import EpochRecord
 
@@ -89,6 +89,7 @@ class Fit:
         self._stepper: Stepper | None = None
         self._source: Source | None = None
         self._resumed: dict[str, Tensors] = {}
+        self._unread = UnreadLosses(self.state, self.device)
 
     @property
     def records(self) -> tuple[EpochRecord, ...]:
@@ -148,6 +149,9 @@ class Fit:
                 if self.state.diverged:
                     return
                 yield self._progress()
+            self._unread.read()
+            if self.state.diverged:
+                return
             yield self._progress(self._end_epoch(stage))
 
     def _order(self, stage: Stage, epoch: int) -> Positions:
@@ -170,13 +174,16 @@ class Fit:
                 self._targets[rows],
                 number=self.state.epoch * per_epoch + step,
                 total=int(stage.phase.epochs) * per_epoch,
-                draw=(self.seed, self.state.steps_done),
+                draw=(self.seed, self._steps_taken),
             )
         self.state.micro_batch = self._stepper.micro_batch
-        if math.isfinite(loss):
-            self.state.count_step(loss, len(rows), time.perf_counter() - started)
-        else:
-            self.state.diverged = True
+        self._unread.add(loss, len(rows))
+        self.state.seconds += time.perf_counter() - started
+
+    @property
+    def _steps_taken(self) -> int:
+        """In the whole fit, those among them that do not count yet."""
+        return self.state.steps_done + self._unread.steps
 
     def _solve(self, stage: Stage) -> Iterator[Progress]:
         if not self.state.at_start_of_stage:
@@ -254,7 +261,7 @@ class Fit:
         return self.stop_after is not None and self.state.epochs_done >= self.stop_after
 
     def _progress(self, record: EpochRecord | None = None) -> Progress:
-        return Progress(self.state.stage, self.state.steps_done, self._steps, record)
+        return Progress(self.state.stage, self._steps_taken, self._steps, record)
 
     def _steps_per_epoch(self, stage: Stage) -> int:
         return steps_per_epoch(len(self.data.train), int(stage.phase.batch_size))
@@ -322,6 +329,7 @@ class Fit:
 
     def save(self, path: Path) -> None:
         """Write the whole state; call it between steps."""
+        self._unread.read()
         groups: dict[str, Tensors] = {"network": self._weights.current(), "best": self._keeper.best}
         if self._stepper is not None:
             groups.update(self._stepper.tensors())
@@ -334,6 +342,7 @@ class Fit:
             return False
         facts, groups = loaded
         self.state = FitState(**facts)
+        self._unread = UnreadLosses(self.state, self.device)
         self._weights.load(groups["network"])
         self._keeper.resume(groups["best"])
         self._resumed = {name: groups[name] for name in ("optimizer", "average") if name in groups}

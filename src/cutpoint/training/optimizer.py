@@ -18,12 +18,26 @@ _OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.A
 
 
 def build_optimizer(network: Network, blocks: Sequence[Block], stage: Stage) -> torch.optim.Optimizer:
-    """The stage's optimizer over discriminative groups; each group remembers its full rate as `base`."""
-    groups = [{**group, "base": group["lr"]} for group in parameter_groups(network, blocks, stage)]
+    """The stage's optimizer over discriminative groups; each group remembers its full rate as `base`.
+
+    Groups that are treated alike are one: a step costs a call for each.
+    """
+    groups = _alike_together(parameter_groups(network, blocks, stage))
     name = stage.phase.optimizer
     extra = {"momentum": 0.9} if name == "sgd" else {}
     optimizer: torch.optim.Optimizer = _OPTIMIZERS[name](groups, fused=True, **extra)
     return optimizer
+
+
+def _alike_together(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[tuple[float, float], dict[str, Any]] = {}
+    for group in groups:
+        rate, decay = group["lr"], group["weight_decay"]
+        empty = {"params": [], "parameter_names": [], "lr": rate, "base": rate, "weight_decay": decay}
+        own = found.setdefault((rate, decay), empty)
+        own["params"] += group["params"]
+        own["parameter_names"] += group["parameter_names"]
+    return list(found.values())
 
 
 def set_rates(optimizer: torch.optim.Optimizer, stage: Stage, step: int, steps: int) -> float:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cutpoint.backbones.backbone import Backbone
 from cutpoint.features.augmentation import augment
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import Cut, valid_cuts
+from cutpoint.features.recording import Recording
 from cutpoint.model import Network
 from cutpoint.regimes.regime import Phase
 
 Positions = NDArray[np.int64]
 Batch = tuple[Tensor, ...]
 """Inputs, or activations with (texts only) the inputs that they were made from; batch first all."""
+
+_RECORDINGS: WeakKeyDictionary[Backbone, Recording] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
     pooled = bank.pooled()
 
     def read(positions: Positions, epoch: int, training: bool) -> Batch:
-        return (pooled.read(positions).to(device),)
+        return (_sent(pooled.read(positions), device),)
 
     counts = None if pooled.spans is None else pooled.spans.counts
     return Source(len(bank.backbone.blocks), read, lambda features: features, counts)
@@ -82,14 +87,15 @@ def _activation_source(
         views = bank.activations(cut, views=phase.views, kind=phase.augmentation, seed=seed)
     if plain is None or views is None:
         return None
-    split = Cut(network.backbone, bank.backbone.blocks, cut, bank.inputs)
+    backbone = bank.backbone
+    split = Cut(network.backbone, backbone.blocks, cut, bank.inputs, _recording(backbone))
     lengths = bank.lengths
 
     def read(positions: Positions, epoch: int, training: bool) -> Batch:
-        activations = (views if training else plain).read(positions, epoch).to(device)
+        activations = _sent((views if training else plain).read(positions, epoch), device)
         if lengths is None:
             return (activations,)
-        return activations, bank.inputs.to_network(bank.prepared(positions).to(device))
+        return activations, bank.inputs.to_network(_sent(bank.prepared(positions), device))
 
     return Source(cut, read, split.suffix, lengths)
 
@@ -104,6 +110,20 @@ def _input_source(
         if training:
             view = epoch % phase.views if phase.views else epoch
             prepared = augment(prepared, phase.augmentation, seed, view, bank.rows[positions].tolist())
-        return (bank.inputs.to_network(prepared.to(device)),)
+        return (bank.inputs.to_network(_sent(prepared, device)),)
 
     return Source(0, read, network.backbone, bank.lengths)
+
+
+def _recording(backbone: Backbone) -> Recording:
+    """What the pretrained blocks put out, watched once: below a cut every fit's network is still the pretrained one."""
+    if backbone not in _RECORDINGS:
+        _RECORDINGS[backbone] = Recording(backbone.module, backbone.blocks, backbone.inputs)
+    return _RECORDINGS[backbone]
+
+
+def _sent(batch: Tensor, device: torch.device) -> Tensor:
+    """The batch on the device; a GPU fetches it from pinned memory while it still works on the batch before."""
+    if device.type == "cuda":
+        batch = batch.pin_memory()
+    return batch.to(device, non_blocking=True)

@@ -106,7 +106,7 @@ class FitState:
         self.last_loss = math.inf
         self.micro_batch = None
 
-    def count_step(self, loss: float, examples: int, seconds: float) -> None:
+    def count_step(self, loss: float, examples: int) -> None:
         """Add one optimizer step."""
         self.loss_sum += loss * examples
         self.first_loss = loss if self.first_loss is None else self.first_loss
@@ -114,7 +114,6 @@ class FitState:
         self.seen += examples
         self.step += 1
         self.steps_done += 1
-        self.seconds += seconds
 
     def count_epoch(self, record: EpochRecord) -> None:
         """Add one finished epoch and count its steps from zero again."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from cutpoint.backbones.backbone import Block
@@ -56,6 +56,7 @@ class Stepper:
         self.micro_batch = micro_batch
         self.optimizer = build_optimizer(network, blocks, stage)
         restore_optimizer(self.optimizer, resumed.get("optimizer", {}))
+        self._has_broken = torch.zeros((), device=next(network.parameters()).device)
         decay = stage.phase.ema
         self.average = None if decay is None else MovingAverage(weights, decay, resumed.get("average"))
 
@@ -72,8 +73,10 @@ class Stepper:
         number: int,
         total: int,
         draw: tuple[int, int],
-    ) -> float:
-        """Take one step; no step is taken where the loss is not finite.
+    ) -> Tensor:
+        """Take one step; weights and moments stay as they are from the first loss on that is not finite.
+
+        Nothing here waits for the device: it is the fused optimizer itself that looks whether the loss is finite.
 
         Args:
             source: What `inputs` were read from.
@@ -84,7 +87,7 @@ class Stepper:
             draw: Numbers that decide mixing and dropout.
 
         Returns:
-            The batch's mean loss, without penalty.
+            The batch's mean loss, without penalty: a scalar on the device.
         """
         set_rates(self.optimizer, self.stage, number, total)
         task = self.task
@@ -93,13 +96,14 @@ class Stepper:
                 mixed, targets = mix(inputs[0], targets, self.stage.phase.mix, task.outputs)
                 inputs = (mixed, *inputs[1:])
             value = self._backward(source, inputs, targets)
-        if math.isfinite(value):
-            self.optimizer.step()
-            if self.average is not None:
-                self.average.update()
+        self._has_broken = torch.maximum(self._has_broken, (~torch.isfinite(value)).float())
+        self.optimizer.found_inf = self._has_broken  # type: ignore[attr-defined]  # as torch.amp.GradScaler tells it
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         return value
 
-    def _backward(self, source: Source, inputs: Batch, targets: Tensor) -> float:
+    def _backward(self, source: Source, inputs: Batch, targets: Tensor) -> Tensor:
         """Gradients of the batch's mean loss, part by part; where the memory does not suffice, in smaller parts."""
         while True:
             try:
@@ -119,19 +123,17 @@ class Stepper:
         phase = self.stage.phase
         return phase.batchnorm == "inference" and phase.loss == "supervised"
 
-    def _sum_of_parts(self, source: Source, inputs: Batch, targets: Tensor) -> float:
+    def _sum_of_parts(self, source: Source, inputs: Batch, targets: Tensor) -> Tensor:
         size = self.micro_batch or len(targets)
         weight = self.loss.weight(targets)
-        value = 0.0
+        value = torch.zeros((), device=targets.device)
         for start in range(0, len(targets), size):
             part = slice(start, start + size)
             outputs = source.features(*(tensor[part] for tensor in inputs))
             if self.stage.phase.loss == "supervised":
                 outputs = self.network.head(outputs)
             loss = self.loss.total(outputs, targets[part]) / weight
-            value += float(loss.detach())
-            if not math.isfinite(value):
-                return value
+            value += loss.detach()
             loss.backward()  # type: ignore[no-untyped-call]
         if self.penalty is not None:
             self.penalty().backward()  # type: ignore[no-untyped-call]

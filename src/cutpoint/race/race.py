@@ -28,6 +28,7 @@ from cutpoint.planning.plan import Entry, Plan, PlannedTrial
 from cutpoint.planning.settings import Settings
 from cutpoint.planning.watcher import Watcher
 from cutpoint.race.answer import judge_once, result_of
+from cutpoint.race.attempt import Attempt
 from cutpoint.race.clock import ActiveClock
 from cutpoint.race.control import needless_control
 from cutpoint.race.examination import Examination
@@ -268,7 +269,7 @@ class Race:
             self.reference,
         )
         check_time = partial(self._check_time, ground.calibration)
-        return TrialRun(planned, ground, self.folder, self.watcher, check_time)
+        return TrialRun(Attempt(planned, ground, self.folder, self.watcher, check_time))
 
     def _run_trial(self, plan: Plan, planned: PlannedTrial, halving: Halving | None) -> None:
         standing = self.standing

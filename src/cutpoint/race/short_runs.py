@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from numpy.typing import NDArray
 
 from cutpoint.data.splits import folds
 from cutpoint.planning.judging import Rows
-from cutpoint.planning.plan import PlannedTrial
 from cutpoint.planning.prediction import RATE_SHARE, SHORT_PARTS
-from cutpoint.planning.watcher import Watcher
+from cutpoint.race.attempt import Attempt
 from cutpoint.race.choices import Choices, ShortRun, climb
-from cutpoint.race.ground import Ground
-from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.run_folder import read_record, write_record
 from cutpoint.regimes.recipe import FIRST_RANK, Recipe
-from cutpoint.training.fit import Fit
 
 _WORST_LOSS = 1e9
 """Stands for a diverged run: JSON has no infinity."""
@@ -28,26 +24,13 @@ class ShortRuns:
     """Short runs on the same training and validation rows for every trial of a race.
 
     Args:
-        planned: The trial.
-        ground: Data, backbone and settings.
-        folder: The run folder.
-        watcher: Hears of the progress.
-        check_time: Called between steps; raises to stop when the budget is spent.
+        attempt: At which trial.
     """
 
-    def __init__(
-        self,
-        planned: PlannedTrial,
-        ground: Ground,
-        folder: RunFolder,
-        watcher: Watcher,
-        check_time: Callable[[], None],
-    ) -> None:
-        self.planned = planned
-        self.ground = ground
-        self.folder = folder.trial(planned.id)
-        self.watcher = watcher
-        self.check_time = check_time
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.planned = attempt.planned
+        self.folder = attempt.folder
 
     @property
     def chosen(self) -> Choices | None:
@@ -111,7 +94,8 @@ class ShortRuns:
     def parts(self) -> list[tuple[Rows, Rows]]:
         """(training rows, held rows): the first fit's; in cross-validation thirds of all rows, since a fold is too few
         to compare rates on. The first part compares them, all of them judge the one that was chosen."""
-        judging, ground = self.ground.judging, self.ground
+        ground = self.attempt.ground
+        judging = ground.judging
         if not judging.is_cross_validation:
             return [judging.repeats[0][0]]
         seed = ground.settings.seed
@@ -124,23 +108,17 @@ class ShortRuns:
     def _run(self, rate: float | None, rank: int | None, part: int) -> tuple[ShortRun, NDArray[np.float32]]:
         """One candidate, and its predictions of the rows held from this part."""
         recipe = Choices(rate=rate, rank=rank).applied(self.planned.recipe)
-        data = self.ground.fit_data(*self.parts[part])
-        fit = Fit(
-            recipe.with_epochs(_shortened(recipe)),
-            data,
-            seed=self.ground.settings.seed,
-            device=self.ground.device,
-        )
+        fit = self.attempt.fit(recipe.with_epochs(_shortened(recipe)), *self.parts[part])
         named = [f"{name} {value:g}" for name, value in (("rate", rate), ("rank", rank)) if value is not None]
         for progress in fit:
             share = progress.step / max(progress.steps, 1)
             note = f"a short run: {share:.0%}" if not named else f"trying {' and '.join(named)}: {share:.0%}"
-            self.watcher.on_trial_progress(self.planned, 0.0, note)
-            self.check_time()
+            self.attempt.watcher.on_trial_progress(self.planned, 0.0, note)
+            self.attempt.check_time()
         last = fit.records[-1].validation_loss
         loss = _WORST_LOSS if last is None or fit.state.diverged else last
         seconds = sum(record.seconds for record in fit.records)
-        return ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds), fit.predict(data.validation)
+        return ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds), fit.predict(fit.data.validation)
 
     def _written(self, choices: Choices) -> Choices:
         write_record(self.folder / "choices.json", choices)

@@ -21,11 +21,10 @@ from cutpoint.evaluation.drift import drift_finding
 from cutpoint.evaluation.intervals import score
 from cutpoint.model import Model
 from cutpoint.planning.judging import Rows
-from cutpoint.planning.plan import PlannedTrial, cut_name
-from cutpoint.planning.watcher import Watcher
-from cutpoint.race.ground import Ground
+from cutpoint.planning.plan import cut_name
+from cutpoint.race.attempt import Attempt
 from cutpoint.race.latency import latency_ms
-from cutpoint.race.run_folder import RunFolder, read_record, write_record
+from cutpoint.race.run_folder import read_record, write_record
 from cutpoint.race.short_runs import ShortRuns
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.runtime import PeakMemory
@@ -64,29 +63,15 @@ class TrialRun:
     """One trial on its ground.
 
     Args:
-        planned: What to run.
-        ground: Data, backbone and settings.
-        folder: The run folder.
-        watcher: Hears of the progress.
-        check_time: Called between steps; raises to stop the trial when the budget is spent.
+        attempt: What to run.
     """
 
-    def __init__(
-        self,
-        planned: PlannedTrial,
-        ground: Ground,
-        folder: RunFolder,
-        watcher: Watcher,
-        check_time: Callable[[], None],
-    ) -> None:
-        self.planned = planned
-        self.ground = ground
-        self.folder = folder.trial(planned.id)
-        self.run_folder = folder
-        self.watcher = watcher
-        self.check_time = check_time
-        self.short_runs = ShortRuns(planned, ground, folder, watcher, check_time)
-        self._fits = ground.judging.fits(planned.repeats)
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.planned, self.ground = attempt.planned, attempt.ground
+        self.folder = attempt.folder
+        self.short_runs = ShortRuns(attempt)
+        self._fits = self.ground.judging.fits(self.planned.repeats)
 
     @property
     def model_folder(self) -> Path:
@@ -191,7 +176,7 @@ class TrialRun:
         self, name: str, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None
     ) -> Fit:
         """Run a fit to its end from its last checkpoint, saving every few seconds and where it is interrupted."""
-        fit = self._fit(recipe, train, held, stop_after)
+        fit = self.attempt.fit(recipe, train, held, stop_after)
         checkpoint = self._checkpoint(name)
         fit.load(checkpoint)
         saved = time.monotonic()
@@ -200,7 +185,7 @@ class TrialRun:
         while (progress := next(steps, None)) is not None:
             try:
                 self._tell(name, progress.step / max(progress.steps, 1))
-                self.check_time()
+                self.attempt.check_time()
             except KeyboardInterrupt:
                 fit.save(checkpoint)
                 raise
@@ -213,10 +198,10 @@ class TrialRun:
     def _tell(self, name: str, share: float) -> None:
         count = len(self._fits)
         if not name.isdigit():
-            self.watcher.on_trial_progress(self.planned, 1.0, "fitting once more on all examples")
+            self.attempt.watcher.on_trial_progress(self.planned, 1.0, "fitting once more on all examples")
             return
         note = "" if count == 1 else f"fit {int(name) + 1} of {count}"
-        self.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
+        self.attempt.watcher.on_trial_progress(self.planned, (int(name) + share) / count, note)
 
     @cached_property
     def _recipe(self) -> Recipe:
@@ -225,15 +210,6 @@ class TrialRun:
         if not recipe.rate_candidates and not recipe.rank_is_open:
             return recipe
         return self.short_runs.choose_rank().applied(recipe)
-
-    def _fit(self, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None) -> Fit:
-        return Fit(
-            recipe,
-            self.ground.fit_data(train, held),
-            seed=self.ground.settings.seed,
-            device=self.ground.device,
-            stop_after=stop_after,
-        )
 
     # ---------------------------------------------------------------------------------------------- records
 
@@ -272,7 +248,7 @@ class TrialRun:
             retention=records[0].retention,
             drift=records[0].drift,
             **(records[0].freezing.model_dump() if records[0].freezing else {}),
-            model=None if model is None else str(self.model_folder.relative_to(self.run_folder.path)),
+            model=None if model is None else str(self.model_folder.relative_to(self.attempt.run_folder.path)),
         )
 
     def _findings(

@@ -12,33 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from cutpoint.errors import DataError
+from cutpoint.heads.chunks import Features, Look, as_array, chunks, look_at
 from cutpoint.heads.modules import constant_as_one, standardisation
 
 _SPARSE_SHARE = 0.1
 """Features count as sparse where less than this share of them is not zero, …"""
 _SPARSE_SIZE = 1000
 """… in more rows and columns than this: less is turned within a second."""
-_WEIGHTED_SHARE = 0.25
-"""Rows of length 1 with fewer non-zeros than this are terms that were weighted on purpose. One scale serves all their
-columns: each divided by its own deviation, the rarest terms would become the loudest (which costs TF-IDF on banking77
-three points of accuracy)."""
 
 
-class Design(ABC):
+class Matrix(ABC):
     """N rows by R columns, the last of which is the constant 1 of the bias.
 
     Products are made in the precision of what they are given, float64 or float32: search directions need no more
     than float32, and cost half.
-
-    Attributes:
-        columns: R, with the constant.
     """
-
-    columns: int
 
     def values(self, parameters: Tensor) -> Tensor:
         """(R, …) → (N, …), one matrix product for all that is stacked."""
@@ -47,6 +37,22 @@ class Design(ABC):
     def correlations(self, residuals: Tensor) -> Tensor:
         """(N, …) → (R, …), the product with the transpose."""
         return self._transposed_times(residuals.flatten(1)).view(-1, *residuals.shape[1:])
+
+    @abstractmethod
+    def _times(self, right: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _transposed_times(self, right: Tensor) -> Tensor: ...
+
+
+class Design(Matrix):
+    """All rows, in memory.
+
+    Attributes:
+        columns: R, with the constant.
+    """
+
+    columns: int
 
     @abstractmethod
     def diagonal(self, curvature: Tensor) -> Tensor:
@@ -60,14 +66,8 @@ class Design(ABC):
     def raw(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters (R, K) as weight (D, K) and bias (K,) on raw features."""
 
-    @abstractmethod
-    def _times(self, right: Tensor) -> Tensor: ...
 
-    @abstractmethod
-    def _transposed_times(self, right: Tensor) -> Tensor: ...
-
-
-def design_of(features: Tensor | NDArray[Any], *, dense: bool = False) -> Design:
+def design_of(features: Tensor | Features, *, dense: bool = False) -> Design:
     """The form that suits the features (N, D).
 
     Args:
@@ -77,23 +77,17 @@ def design_of(features: Tensor | NDArray[Any], *, dense: bool = False) -> Design
     Raises:
         DataError: They are not finite.
     """
-    raw = _as_array(features)
-    if not np.isfinite(raw).all():
-        raise DataError(
-            "The features hold values that are not finite.",
-            "Look for inputs that are damaged, or a backbone that overflows in half precision.",
-        )
-    share = np.count_nonzero(raw) / max(raw.size, 1)
-    weighted = bool(share < _WEIGHTED_SHARE) and _has_unit_rows(raw)
-    if not dense and min(raw.shape) > _SPARSE_SIZE and share < _SPARSE_SHARE:
-        return SparseDesign.of(raw, weighted)
+    given = as_array(features)
+    look = look_at(given)
+    if not dense and is_sparse(given, look):
+        return SparseDesign.of(given, look.is_weighted)
     # A copy: torch must not be given a read-only array, such as a memory-mapped one.
-    return DenseDesign.of(torch.from_numpy(np.array(raw, dtype=np.float64)), weighted)
+    return DenseDesign.of(torch.from_numpy(np.array(given[:], dtype=np.float64)), look.is_weighted)
 
 
-def _has_unit_rows(raw: NDArray[Any]) -> bool:
-    lengths = np.sqrt(np.einsum("nd,nd->n", raw, raw, dtype=np.float64))
-    return bool((np.abs(lengths[lengths > 0] - 1) < 1e-3).all())
+def is_sparse(features: Features, look: Look) -> bool:
+    """Whether products with the zeros left out are cheaper than turned features."""
+    return min(features.shape) > _SPARSE_SIZE and look.filled < _SPARSE_SHARE
 
 
 def _common(mean: Tensor, deviation: Tensor) -> Tensor:
@@ -158,11 +152,12 @@ class SparseDesign(Design):
         self.columns = len(shift) + 1
 
     @classmethod
-    def of(cls, raw: NDArray[Any], weighted: bool) -> SparseDesign:
+    def of(cls, raw: Features, weighted: bool) -> SparseDesign:
         """From (N, D), most of it zeros."""
-        from scipy.sparse import csr_array
+        from scipy.sparse import csr_array, vstack
 
-        matrix = csr_array(raw).astype(np.float64)
+        parts = [csr_array(chunk) for _, chunk in chunks(raw, np.arange(len(raw)))]
+        matrix = vstack(parts, format="csr").astype(np.float64)
         mean = torch.from_numpy(np.asarray(matrix.mean(axis=0)))
         squares = torch.from_numpy(np.asarray(matrix.power(2).mean(axis=0)))
         deviation = (squares - mean.square()).clamp_min(0).sqrt()
@@ -194,13 +189,6 @@ class SparseDesign(Design):
         product = torch.from_numpy(self._matrices[right.dtype][1] @ right.contiguous().numpy())
         product.sub_(self.shift.to(right.dtype)[:, None] * total)
         return torch.cat([product, total[None]])
-
-
-def _as_array(features: Tensor | NDArray[Any]) -> NDArray[Any]:
-    if not isinstance(features, Tensor):
-        return np.asarray(features)
-    # numpy knows no bfloat16.
-    return (features.float() if features.dtype.itemsize < 4 else features).detach().cpu().numpy()
 
 
 def _principal(standardised: Tensor) -> tuple[Tensor, Tensor]:

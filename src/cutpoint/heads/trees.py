@@ -18,6 +18,8 @@ ITERATIONS = 100
 """Trees an output at most; inner cross-validation chooses how many are used."""
 LEAVES = 16
 """Of one tree, at most: half of scikit-learn's default, which takes twice the time."""
+_NODE_BYTES = 17
+"""Value, column and threshold take four each, the two children two each, and the way of a missing value one."""
 
 Array = NDArray[Any]
 
@@ -25,6 +27,11 @@ Array = NDArray[Any]
 def parameters_of(outputs: int) -> int:
     """Values of leaves that a head holds."""
     return outputs * ITERATIONS * (2 * LEAVES - 1)
+
+
+def bytes_of(outputs: int) -> int:
+    """Bytes that the trees of a head are stored in: room for all nodes, whether they are used or not."""
+    return _NODE_BYTES * parameters_of(outputs)
 
 
 class TreesHead(Head):

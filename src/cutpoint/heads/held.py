@@ -1,0 +1,140 @@
+"""The exact head of rows that fit into memory: all folds side by side, or of many rows one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cutpoint.heads import newton, ridge
+from cutpoint.heads.answers import Answers
+from cutpoint.heads.chunks import Features
+from cutpoint.heads.design import DenseDesign, design_of
+from cutpoint.heads.modules import LinearHead
+from cutpoint.heads.paths import (
+    FINAL_TOLERANCE,
+    PATH_TOLERANCE,
+    PATH_TOLERANCE_OF_MANY,
+    Chosen,
+    best,
+    past_the_valley,
+)
+
+_MANY = 50_000_000
+"""Multiply-adds of one product, rows × columns × outputs: from here on a cross-validation would take minutes."""
+_NARROWEST = 100
+"""However narrow the features are, exponentials of all logits take as long as so many columns."""
+
+
+class HeldRows:
+    """Rows as a design, and their targets; arguments as for `fit_exact`."""
+
+    def __init__(self, features: Features, answers: Answers) -> None:
+        self.task, self.answers = answers.task, answers
+        self.design = design_of(features, dense=self.task.kind == "regression")
+        self.columns, self.weights = answers(slice(None))
+
+    @property
+    def are_many(self) -> bool:
+        """Whether a product with the features takes so long that not every fold can be followed along the path."""
+        return self.columns.numel() * max(self.design.columns, _NARROWEST) > _MANY
+
+    @property
+    def matrix(self) -> Tensor:
+        """(N, R) of a dense design."""
+        assert isinstance(self.design, DenseDesign)
+        return self.design.matrix
+
+    def problems(self, masks: Tensor) -> newton.LogisticProblems:
+        """One problem for each column of masks (N, S)."""
+        return newton.LogisticProblems(
+            design=self.design,
+            targets=self.columns,
+            weights=masks[:, :, None] * self.weights[:, None, :],
+            exclusive=self.task.kind == "multiclass",
+        )
+
+    def solve(self, strength: float, start: Tensor | None) -> Tensor:
+        """Parameters (R, K) of the fit on all rows, to the last digits."""
+        if self.task.kind == "regression":
+            return ridge.solve(self.matrix, self.columns, strength)
+        problems = self.problems(self.columns.new_ones(len(self.columns), 1))
+        if start is not None:
+            begin = problems.at(start)
+        elif self.are_many:
+            begin = newton.approach(problems, strength)
+        else:
+            begin = problems.zero()
+        return newton.solve(problems, strength, begin, FINAL_TOLERANCE).parameters[:, 0]
+
+    def choose(self, folds: Tensor, strengths: Sequence[float], out_of_fold: bool) -> Chosen:
+        """Follow the path; predictions without each row where they cost nothing more, or are asked for."""
+        if self.task.kind == "regression":
+            return _ridge_path(self, folds, strengths)
+        if self.are_many:
+            return _single_path(self, folds, strengths, out_of_fold)
+        return _stacked_path(self, folds, strengths)
+
+    def head(self, parameters: Tensor) -> LinearHead:
+        """Parameters of the design (R, K) → a head on raw features."""
+        return self.answers.head(*self.design.raw(parameters))
+
+
+def _stacked_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float]) -> Chosen:
+    """Every fold and the full fit at each strength, side by side."""
+    count = int(folds.max()) + 1
+    masks = torch.cat(
+        [folds[:, None] != torch.arange(count), torch.ones(len(folds), 1, dtype=torch.bool)], dim=1
+    )
+    problems = rows.problems(masks.double())
+    solution = problems.zero()
+    numbers = torch.arange(len(folds))
+    total = rows.weights.mean(dim=1).sum()
+    path: list[tuple[float, float]] = []
+    for strength in strengths:
+        solution = newton.solve(problems, strength, solution, PATH_TOLERANCE)
+        loss = rows.weights * problems.loss(solution.logits)[numbers, folds]
+        path.append((strength, float(loss.sum() / total)))
+        if best(path) == len(path) - 1:
+            chosen = Chosen(path, solution.logits[numbers, folds], solution.parameters[:, -1])
+        if past_the_valley(path, rises=2):
+            break
+    return chosen
+
+
+def _single_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float], out_of_fold: bool) -> Chosen:
+    """One fold at each strength, and all at the best one where each row's prediction is asked for."""
+    whole = rows.problems(rows.columns.new_ones(len(folds), 1))
+    kept, held = whole.rows(folds != 0), whole.rows(folds == 0)
+    solution = kept.zero()
+    total = held.weights.mean(dim=2).sum()
+    path: list[tuple[float, float]] = []
+    for strength in strengths:
+        solution = newton.solve(kept, strength, solution, PATH_TOLERANCE_OF_MANY)
+        loss = held.weights * held.loss(held.design.values(solution.parameters))
+        path.append((strength, float(loss.sum() / total)))
+        if past_the_valley(path, rises=1):
+            break
+    return Chosen(path, _held_out(whole, folds, path[best(path)][0]) if out_of_fold else None)
+
+
+def _held_out(whole: newton.LogisticProblems, folds: Tensor, strength: float) -> Tensor:
+    """Logits (N, K) of each row by the fit without its fold.
+
+    No fit starts from another fold's optimum: that is so sure of its own rows that Newton's steps are worth little
+    on others.
+    """
+    result = torch.empty_like(whole.targets)
+    for fold in range(int(folds.max()) + 1):
+        kept, held = whole.rows(folds != fold), folds == fold
+        solution = newton.solve(kept, strength, newton.approach(kept, strength), PATH_TOLERANCE_OF_MANY)
+        result[held] = whole.design.rows(held).values(solution.parameters)[:, 0]
+    return result
+
+
+def _ridge_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float]) -> Chosen:
+    held_out = ridge.held_out_path(rows.matrix, rows.columns, folds, strengths)
+    losses = (held_out - rows.columns).square().mean(dim=(1, 2))
+    path = [(strength, float(loss)) for strength, loss in zip(strengths, losses, strict=True)]
+    return Chosen(path, held_out[best(path)])

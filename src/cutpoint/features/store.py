@@ -18,17 +18,13 @@ import numpy as np
 import xxhash
 from numpy.typing import DTypeLike, NDArray
 
+from cutpoint.features.stored import StoredArray
+from cutpoint.runtime import default_cache_folder
+
 FORMAT = 1
 DEFAULT_LIMIT = 20 << 30
 _CHUNK = 8 << 20
 _ABANDONED_SECONDS = 3600.0
-
-
-def default_cache_folder() -> Path:
-    """$CUTPOINT_CACHE, else cutpoint/ in the user's cache folder."""
-    if named := os.environ.get("CUTPOINT_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutpoint"
 
 
 class ActivationCache:
@@ -58,7 +54,7 @@ class ActivationCache:
                 return None
             if key not in self._verified and _checksum(values) != stated["checksum"]:
                 return None
-            array: NDArray[Any] = np.load(values, mmap_mode="r", allow_pickle=False)
+            array = _mapped(values)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         self._verified.add(key)
@@ -88,6 +84,7 @@ class ActivationCache:
         partial = values.with_name(f"{key}.{os.getpid()}.partial.npy")
         try:
             array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
+            array = array.view(StoredArray)
             arrived = 0
             for places, part in parts:
                 array[places] = part
@@ -107,8 +104,7 @@ class ActivationCache:
         draft.write_text(json.dumps(stated, indent=1), encoding="utf-8")
         draft.replace(facts)
         self._verified.add(key)
-        stored: NDArray[Any] = np.load(values, mmap_mode="r", allow_pickle=False)
-        return stored
+        return _mapped(values)
 
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.npy", self.folder / f"{key}.json"
@@ -132,6 +128,11 @@ class ActivationCache:
             is_left = path.suffix == ".partial" or not path.with_suffix(".json").exists()
             if is_left and time.time() - _modified(path) > _ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
+
+
+def _mapped(values: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(values, mmap_mode="r", allow_pickle=False)
+    return array.view(StoredArray) if isinstance(array, np.memmap) else array
 
 
 def _size(path: Path) -> int:

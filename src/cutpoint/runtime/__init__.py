@@ -1,6 +1,7 @@
 """The machine: memory allocator, threads, devices, peak and free memory, versions of libraries."""
 
 from cutpoint.runtime.allocator import tune_allocator
+from cutpoint.runtime.cache_folder import default_cache_folder
 from cutpoint.runtime.device import (
     choose_device,
     free_memory,
@@ -19,6 +20,7 @@ __all__ = [
     "PeakMemory",
     "available_memory",
     "choose_device",
+    "default_cache_folder",
     "free_memory",
     "in_parts",
     "installed_versions",

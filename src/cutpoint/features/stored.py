@@ -1,0 +1,70 @@
+"""Arrays on disk that do not fill the process with what was read of them."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HELD_BYTES = 32 << 20
+"""Of one array, read or written rows that stay with the process until their pages are handed back."""
+_MAPPED_AROUND = 64 << 10
+"""Where one byte is read, Linux maps so many around it that are in its file cache."""
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+class StoredArray(np.memmap):
+    """A memory-mapped array whose pages are handed back after every 32 MiB of rows.
+
+    They stay in the system's file cache, so that reading them again costs little, and give way there when memory is
+    asked for. A process therefore holds no more of an array of many rows than of one of few.
+    """
+
+    _ledger: list[int]
+    _mmap: mmap.mmap | None  # numpy's own; None where memory is not mapped
+
+    def __array_finalize__(self, source: Any) -> None:
+        super().__array_finalize__(source)
+        self._ledger = getattr(source, "_ledger", None) or [0]
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What is computed from it is a plain array."""
+        plain = np.asarray(array).view(np.ndarray)
+        return plain[()] if return_scalar else plain
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if (
+            isinstance(found, StoredArray) and found._mmap is not None
+        ):  # a view, of which nothing was read yet
+            return found
+        self._count(index, found)
+        return found.view(np.ndarray) if isinstance(found, np.ndarray) else found
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        super().__setitem__(index, values)
+        self._count(index, values)
+
+    def _count(self, index: Any, rows: Any) -> None:
+        """Add what this may have mapped: all between the first and the last row, or a surrounding for each."""
+        count, width = (len(rows) if np.ndim(rows) else 1), abs(self.strides[0]) if self.ndim else 0
+        is_list = isinstance(index, np.ndarray) and index.dtype != bool and index.size
+        span = int(index.max() - index.min() + 1) if is_list else count
+        self._ledger[0] += min(span * width, count * (width + _MAPPED_AROUND))
+        if self._ledger[0] > HELD_BYTES and self._mmap is not None and sys.platform == "linux":
+            self._ledger[0] = 0
+            self._mmap.madvise(mmap.MADV_DONTNEED)
+
+
+def as_half(values: NDArray[Any]) -> NDArray[np.float16]:
+    """Values as float16.
+
+    Raises:
+        ValueError: One is too large for it (above 65 504): the array is to be kept in float32.
+    """
+    if np.abs(values).max(initial=0.0) > LARGEST_HALF:
+        raise ValueError("a value is too large for half precision")
+    return values.astype(np.float16)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sklearn.datasets import load_breast_cancer, load_wine
 
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.builtin import load_builtin
+from cutpoint.heads.modules import LinearHead
+from cutpoint.heads.trees import TreesHead
 from cutpoint.planning.calibration import Calibration
 from cutpoint.planning.prediction import predict_cost
-from cutpoint.regimes import Phase, Regime
+from cutpoint.regimes import Phase, Regime, resolve_regimes
 from cutpoint.regimes.recipe import resolve_recipe
 from cutpoint.types import Cost, Task
 
@@ -76,3 +81,27 @@ def test_a_fixed_rate_has_its_short_run_as_open_ones_have() -> None:
     caching = CALIBRATION.forward_seconds * CALIBRATION.flops_below[0] * 100
     one = 8 * (80 * CALIBRATION.step_seconds + 20 * CALIBRATION.forward_seconds)
     assert fixed == pytest.approx(1.25 * one + caching)
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+@pytest.mark.parametrize("name", ["gradient-boosting", "linear-probe"])
+def test_what_heads_of_tables_store_is_predicted(load: Any, name: str) -> None:
+    table = load()
+    width, labels = table.data.shape[1], tuple(map(str, table.target_names))
+    task = Task(kind="binary" if len(labels) == 2 else "multiclass", labels=labels)
+    (regime,) = resolve_regimes(name)
+    cost = predict_cost(
+        resolve_recipe(regime, BACKBONE, cut=None, rows=80, task=task),
+        CALIBRATION,
+        width=width,
+        trainable=0,
+        task=task,
+        rows=80,
+        judged=20,
+        fits=1,
+        refit=False,
+        can_cache=True,
+    )
+    head = (TreesHead if regime.head == "trees" else LinearHead)(width, task.outputs)
+    stored = sum(tensor.numel() * tensor.element_size() for tensor in head.state_dict().values())
+    assert cost.stored_bytes == pytest.approx(stored, rel=0.01)

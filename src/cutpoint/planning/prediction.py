@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.heads.boosting import expected_seconds
-from cutpoint.heads.trees import parameters_of
+from cutpoint.heads.trees import bytes_of, parameters_of
 from cutpoint.planning.calibration import Calibration
 from cutpoint.planning.memory import predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
@@ -65,7 +65,7 @@ def predict_cost(
         seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
         trainable_parameters=head + trainable,
         total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
-        stored_bytes=_FLOAT_BYTES * (head + trainable),
+        stored_bytes=_head_bytes(recipe, head, width, task) + _FLOAT_BYTES * trainable,
         flops=calibration.flops + 2 * head,
         latency_ms=1e3 * calibration.latency_seconds,
     )
@@ -127,3 +127,11 @@ def _head_parameters(recipe: Recipe, width: int, task: Task) -> int:
         return (width + 1) * task.outputs
     hidden = recipe.regime.hidden
     return (width + 1) * hidden + (hidden + 1) * task.outputs
+
+
+def _head_bytes(recipe: Recipe, parameters: int, width: int, task: Task) -> int:
+    """Bytes that a head is stored in, with the scales of what goes in and comes out."""
+    if task.kind == "language":
+        return 0
+    scales = 2 * _FLOAT_BYTES * (width + task.outputs)
+    return scales + (bytes_of(task.outputs) if recipe.regime.head == "trees" else _FLOAT_BYTES * parameters)

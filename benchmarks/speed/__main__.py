@@ -44,6 +44,7 @@ def main() -> None:
             raise SystemExit("The peers are not installed: `make .peers-venv/.installed` does it.")
         if asked.again:
             shutil.rmtree(bench.folder, ignore_errors=True)
+        bench.prepare()
         bench.run(asked.work)
         publish(bench.records(), RESULTS / f"{asked.tier}.json")
     if asked.what != "run":

@@ -29,10 +29,10 @@ def run(job: Job, track: Track) -> None:
     size = {"max_length": job.max_length} if is_text else {"image_size": job.image_size}
     backbone = load_backbone(job.weights, modality=dataset.modality, **size)
     cache = ActivationCache(folder)
-    bank = FeatureBank(backbone, dataset, dataset.splits["train"], cache)
+    bank = FeatureBank(backbone, dataset, dataset.splits["train"], cache, engine="auto")
     head = fit_exact(bank.pooled().final, dataset.targets[bank.rows], dataset.task).head
     track.seconds["model"] = track.elapsed
-    test = FeatureBank(backbone, dataset, dataset.splits["test"], cache)
+    test = FeatureBank(backbone, dataset, dataset.splits["test"], cache, engine=bank.engine)
     with torch.inference_mode():
         answers = head(torch.from_numpy(test.pooled().final.copy())).argmax(1).tolist()
     rows = {

@@ -7,6 +7,7 @@ step that waits for the value of its loss.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -101,6 +102,7 @@ def folded(job: Job) -> Forward:
 
 def converted(job: Job) -> Forward:
     """The same through OpenVINO, conversion included."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it reports its use otherwise
     import openvino
 
     example = torch.zeros(1, 3, job.image_size, job.image_size)

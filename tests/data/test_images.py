@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cutpoint.data import open_image
+from cutpoint.data.images import read_in_order
 from cutpoint.errors import DataError
 
 
@@ -175,3 +178,20 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     ):
         warnings.simplefilter("error")  # Pillow's own, with a path into its files, is kept from the user
         open_image(file)
+
+
+def test_answers_come_in_order_and_few_are_asked_for_ahead() -> None:
+    asked: list[int] = []
+
+    def slow(number: int) -> int:
+        time.sleep(0.002 if number % 7 == 0 else 0)
+        return number
+
+    def sources() -> Iterator[int]:
+        for number in range(500):
+            asked.append(number)
+            yield number
+
+    answers = read_in_order(slow, sources())
+    assert next(answers) == 0 and len(asked) < 100
+    assert list(answers) == list(range(1, 500))

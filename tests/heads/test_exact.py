@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from cutpoint.errors import DataError
-from cutpoint.heads import held
+from cutpoint.heads import held as in_memory
 from cutpoint.heads.exact import DEFAULT_STRENGTH, LOGISTIC_STRENGTHS, fit_exact, fit_exact_strength
 from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.modules import predict_scores
@@ -272,7 +272,7 @@ def test_a_label_that_no_row_or_every_row_has_does_not_spoil_the_others(constant
 def test_of_many_rows_one_fold_chooses_and_the_fit_is_the_optimum(task, monkeypatch):
     features, targets = _case(task, *_digits(300))
     usual = fit_exact(features, targets, task, seed=2)
-    monkeypatch.setattr(held, "_MANY", 0)
+    monkeypatch.setattr(in_memory, "_MANY", 0)
     fit = fit_exact(features, targets, task, seed=2)
     assert fit.folds == 3
     assert fit.strength == min(fit.path, key=lambda pair: pair[1])[0]
@@ -296,7 +296,7 @@ def test_of_many_rows_one_fold_chooses_and_the_fit_is_the_optimum(task, monkeypa
 def test_many_rows_are_told_by_the_work_of_a_product(monkeypatch):
     features, targets = _digits(300)
     assert fit_exact(features, targets, DIGITS).folds == 5
-    monkeypatch.setattr(held, "_MANY", 300 * 10 * 100 - 1)
+    monkeypatch.setattr(in_memory, "_MANY", 300 * 10 * 100 - 1)
     assert fit_exact(features, targets, DIGITS).folds == 3
     assert fit_exact(features, targets % 2, BINARY).folds == 5
 
@@ -305,7 +305,7 @@ def test_weights_and_groups_hold_for_many_rows(monkeypatch):
     features, targets = _digits(300)
     weights = np.linspace(0.2, 3.0, 10)
     groups = np.arange(300) // 5
-    monkeypatch.setattr(held, "_MANY", 0)
+    monkeypatch.setattr(in_memory, "_MANY", 0)
     fit = fit_exact(features, targets, DIGITS, class_weights=weights, groups=groups)
     monkeypatch.undo()
     plain = fit_exact_strength(features, targets, DIGITS, fit.strength, class_weights=weights)

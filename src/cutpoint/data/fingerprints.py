@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from cutpoint.data.images import DRAFT_SIDE, decode, decoders, open_header, open_image
+from cutpoint.data.images import DRAFT_SIDE, decode, open_header, open_image, read_in_order
 from cutpoint.data.inspect import Progress, row_key
 from cutpoint.data.inspect_texts import parts_of
 
@@ -78,21 +78,25 @@ def image_fingerprints(sources: Sequence[Any], on_progress: Progress | None = No
         sources: N paths, PIL images or arrays.
         on_progress: Called with (done, total).
     """
-    rows: list[_Glance] = []
-    with warnings.catch_warnings(), decoders() as pool:
-        warnings.filterwarnings("ignore", module="PIL")
-        for done, row in enumerate(pool.map(_glance, sources), start=1):
-            rows.append(row)
-            if on_progress is not None:
-                on_progress(done, len(sources))
-    return ImageFingerprints(
-        np.array([row.hash for row in rows], dtype=np.uint64),
-        np.array([row.grey for row in rows], dtype=np.uint8).reshape(-1, _THUMBNAIL, _THUMBNAIL),
-        np.array([row.size for row in rows], dtype=np.int64).reshape(-1, 2),
-        np.array([row.file_bytes for row in rows], dtype=np.int64),
-        np.array([row.border for row in rows], dtype=np.float32).reshape(-1, 3),
-        np.array([row.grey.mean() for row in rows], dtype=np.float32),
+    count = len(sources)
+    found = ImageFingerprints(
+        np.empty(count, dtype=np.uint64),
+        np.empty((count, _THUMBNAIL, _THUMBNAIL), dtype=np.uint8),
+        np.empty((count, 2), dtype=np.int64),
+        np.empty(count, dtype=np.int64),
+        np.empty((count, 3), dtype=np.float32),
+        np.empty(count, dtype=np.float32),
     )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        for row, glance in enumerate(read_in_order(_glance, sources)):
+            found.hashes[row] = glance.hash
+            found.thumbnails[row], found.brightness[row] = glance.grey, glance.grey.mean()
+            found.sizes[row], found.file_bytes[row] = glance.size, glance.file_bytes
+            found.borders[row] = glance.border
+            if on_progress is not None:
+                on_progress(row + 1, count)
+    return found
 
 
 def text_fingerprints(texts: Sequence[Any], on_progress: Progress | None = None) -> TextFingerprints:
@@ -121,8 +125,10 @@ def text_fingerprints(texts: Sequence[Any], on_progress: Progress | None = None)
 
 def details(sources: Sequence[Any]) -> NDArray[np.uint8]:
     """Larger thumbnails, uint8 (N, 64, 64), grey: what tells images apart whose fingerprints are alike."""
-    with decoders() as pool:
-        return np.array(list(pool.map(_detail, sources)), dtype=np.uint8).reshape(-1, DETAIL, DETAIL)
+    found = np.empty((len(sources), DETAIL, DETAIL), dtype=np.uint8)
+    for row, detail in enumerate(read_in_order(_detail, sources)):
+        found[row] = detail
+    return found
 
 
 def pixel_key(source: Any) -> str:

@@ -13,7 +13,7 @@ import xxhash
 from PIL import Image
 
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.images import DRAFT_SIDE, decode, decoders, open_header, open_image, reason_of
+from cutpoint.data.images import DRAFT_SIDE, decode, open_header, open_image, read_in_order, reason_of
 from cutpoint.errors import DataError
 from cutpoint.types import Quarantined
 
@@ -56,11 +56,11 @@ def row_key(values: Any) -> str:
 
 def _read_all(inputs: Sequence[Any], on_progress: Progress | None) -> list[tuple[str, str]]:
     outcomes = []
-    with warnings.catch_warnings(), decoders() as pool:
+    with warnings.catch_warnings():
         # What cannot be used is listed by name; Pillow need not warn of it as well.
         warnings.filterwarnings("ignore", module="PIL")
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-        for done, outcome in enumerate(pool.map(_key_or_reason, inputs), start=1):
+        for done, outcome in enumerate(read_in_order(_key_or_reason, inputs), start=1):
             outcomes.append(outcome)
             if on_progress is not None:
                 on_progress(done, len(inputs))

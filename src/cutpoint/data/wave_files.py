@@ -75,8 +75,9 @@ def _scaled(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
     if values.dtype.kind == "f":
         return values.astype(np.float32)
     if bits == 8:
-        return (values.astype(np.float32) - 128) / 128
+        values = values.astype(np.int16) - 128
     if bits == 24:
         low, middle, high = values.reshape(-1, 3).astype(np.int32).T
         values = low | middle << 8 | (high ^ 0x80) - 0x80 << 16
-    return (values / 2.0 ** (bits - 1)).astype(np.float32)
+    scaled: NDArray[np.float32] = (values / 2.0 ** (bits - 1)).astype(np.float32)
+    return scaled

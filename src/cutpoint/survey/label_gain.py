@@ -30,6 +30,12 @@ def label_gain_findings(
     """
     if dataset.given_targets is None:
         return ()
+    return (_finding(dataset, judging, label_gain(dataset, judging, bank, seed)),)
+
+
+def label_gain(dataset: Dataset, judging: Judging, bank: FeatureBank, seed: int = 0) -> PairedGain:
+    """The comparison itself; arguments as for `label_gain_findings`, with corrections."""
+    assert dataset.given_targets is not None
     fits = judging.fits(1)
     given = np.concatenate(
         [_answers(dataset, dataset.given_targets, bank, train, held, seed) for _, train, held in fits]
@@ -38,7 +44,7 @@ def label_gain_findings(
         [_answers(dataset, dataset.targets, bank, train, held, seed) for _, train, held in fits]
     )
     judged = np.concatenate([held for _, _, held in fits])
-    gain = paired_gain(
+    return paired_gain(
         dataset.task,
         dataset.targets[judged],
         given,
@@ -46,7 +52,6 @@ def label_gain_findings(
         groups=dataset.groups_of(judged),
         seed=seed,
     )
-    return (_finding(dataset, judging, gain),)
 
 
 def _answers(

@@ -23,7 +23,7 @@ from cutpoint.heads.paths import (
 from cutpoint.heads.ridge import Moments
 from cutpoint.heads.streamed import StreamedProblems
 
-HELD_BYTES = 48 << 20
+HELD_BYTES = 32 << 20
 """Of the features in float64: what is more is streamed. A solver in memory holds several times as much."""
 
 

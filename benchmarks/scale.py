@@ -1,0 +1,302 @@
+"""Time and peak memory of the probe and of the audit, from a thousand examples to a hundred thousand.
+
+    python -m benchmarks.scale [--tier quick|full] [--work DIR] [--docs DIR]
+
+Pictures of 32 × 32 pixels and short texts are made up; each command runs in a process of its own, with a cache of its
+own that is empty. Peak memory is counted twice: all pages that a process holds, and its own alone, without those of
+files (libraries and memory-mapped arrays, which the system takes back when it likes). The full tier also runs a
+MobileNetV2, where its weights are at hand (CUTPOINT_SHARED), on pictures that as prepared are larger than the limit
+that is set on the process's own memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .made_up_data import write_encoder, write_images, write_texts
+
+SIZES = {"quick": (1_000, 3_000, 10_000), "full": (1_000, 3_000, 10_000, 30_000, 100_000)}
+ROOT = Path(__file__).parents[1]
+WEIGHTS = Path(os.environ.get("CUTPOINT_SHARED", ROOT.parent / "shared")) / "weights" / "mobilenetv2_035_tm"
+LIMITED_ROWS, LIMITED_SIDE, LIMIT_BYTES = 20_000, 160, 1_150_000_000
+"""Of the pictures 16 000 are prepared, 160 × 160 × 3 bytes each: 1.23 GB. The limit counts all that is asked for."""
+START, END = "<!-- scale table -->", "<!-- end of scale table -->"
+_KINDS = ("images", "texts")
+_WORKS = ("train", "audit")
+_SAMPLE_SECONDS = 0.02
+_MEGA = 1e6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One command on one data set.
+
+    Attributes:
+        kind: "images" or "texts".
+        work: "train" (the frozen features and a probe) or "audit" (of content).
+        rows: Examples.
+        seconds: By the clock.
+        cpu_seconds: Of all threads.
+        peak_bytes: Most pages held at once, those of files included.
+        own_bytes: The same without those of files, sampled.
+        score: On the test split; None where nothing was trained.
+        limit_bytes: Of the process's own memory, where there was one.
+    """
+
+    kind: str
+    work: str
+    rows: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    own_bytes: int
+    score: float | None = None
+    limit_bytes: int | None = None
+
+
+def main() -> None:
+    """Make the data, run everything, write JSON, table and picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tier", choices=SIZES, default="quick")
+    parser.add_argument(
+        "--work", type=Path, help="where data and runs are kept (default: a temporary folder)"
+    )
+    parser.add_argument("--docs", type=Path, help="the documentation that table and picture are put into")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = asked.work or Path(temporary)
+        found = list(measure(SIZES[asked.tier], work))
+        if asked.tier == "full" and WEIGHTS.exists():
+            found.append(larger_than_memory(work))
+    record = {"machine": _machine(), "tier": asked.tier, "measured": [asdict(each) for each in found]}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(tables(found))
+    if asked.docs:
+        write_page(found, asked.docs)
+
+
+def measure(sizes: Sequence[int], work: Path) -> Iterator[Measured]:
+    """Every kind, work and size, each line told as it comes."""
+    work.mkdir(parents=True, exist_ok=True)
+    encoder = write_encoder(work / "encoder")
+    for kind in _KINDS:
+        for rows in sizes:
+            data = _data(work, kind, rows)
+            for name in _WORKS:
+                backbone = ["--backbone", "builtin:glyphs" if kind == "images" else str(encoder)]
+                yield _told(run(name, kind, rows, data, backbone, work / "run"))
+
+
+def larger_than_memory(work: Path) -> Measured:
+    """The probe of pictures that, prepared, are larger than what the process may have of its own."""
+    data = _data(work, "images", LIMITED_ROWS)
+    backbone = ["--backbone", str(WEIGHTS), "--image-size", str(LIMITED_SIDE)]
+    return _told(run("train", "images", LIMITED_ROWS, data, backbone, work / "run", LIMIT_BYTES))
+
+
+def run(
+    work: str, kind: str, rows: int, data: Path, backbone: list[str], folder: Path, limit: int | None = None
+) -> Measured:
+    """One command in a process of its own.
+
+    Args:
+        work: "train" or "audit".
+        kind: Of the data.
+        rows: Examples.
+        data: Where they are.
+        backbone: Options that name it.
+        folder: Of the run and its cache; emptied before.
+        limit: Bytes that the process may have of its own; None: any.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [str(Path(sys.executable).parent / "cutpoint"), work, str(data), "--json"]
+    if work == "train":
+        command += [*backbone, "--regime", "linear-probe", "--budget", "10h"]
+        command += ["--out", str(folder / "run"), "--cache", str(folder / "cache")]
+
+    def restrict() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=restrict, text=True
+    )
+    watch = _OwnMemory(process.pid)
+    watch.start()
+    answer = process.stdout.read() if process.stdout else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    watch.ended.set()
+    if status and work == "train":  # the audit's status tells whether it found something
+        raise SystemExit(f"{' '.join(command)} ended with status {status}.")
+    return Measured(
+        kind,
+        work,
+        rows,
+        time.perf_counter() - started,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        watch.most,
+        _score(answer) if work == "train" else None,
+        limit,
+    )
+
+
+class _OwnMemory(threading.Thread):
+    """Samples how much of its own a process holds (RssAnon; 0 where the system does not tell)."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.status = Path(f"/proc/{process}/status")
+        self.ended = threading.Event()
+        self.most = 0
+
+    def run(self) -> None:
+        while not self.ended.wait(_SAMPLE_SECONDS):
+            try:
+                text = self.status.read_text(encoding="utf-8")
+            except OSError:
+                return
+            for line in text.splitlines():
+                if line.startswith("RssAnon:"):
+                    self.most = max(self.most, 1024 * int(line.split()[1]))
+
+
+def exponent(found: Sequence[Measured]) -> float:
+    """Slope of log CPU seconds over log rows: of the least squares, without what the smallest set shows to be start-up.
+
+    Of sizes n₁ < n₂ < …, seconds are a + b·n^c; the start-up a is taken from the two smallest as if c were 1.
+    """
+    rows = np.array([each.rows for each in found], dtype=float)
+    seconds = np.array([each.cpu_seconds for each in found])
+    start = max(0.0, seconds[0] - rows[0] * (seconds[1] - seconds[0]) / (rows[1] - rows[0]))
+    return float(np.polyfit(np.log(rows[1:]), np.log(np.maximum(seconds[1:] - start, 1e-3)), 1)[0])
+
+
+def tables(found: Sequence[Measured]) -> str:
+    """Markdown: a line a command and size, and what the sizes say together."""
+    lines = [
+        "| data | work | rows | seconds | CPU s | peak MB | own MB | accuracy |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for each in found:
+        score = "" if each.score is None else f"{each.score:.3f}"
+        lines.append(
+            f"| {each.kind} | {_named(each)} | {each.rows:,} | {each.seconds:.1f} | {each.cpu_seconds:.1f} | "
+            f"{each.peak_bytes / _MEGA:.0f} | {each.own_bytes / _MEGA:.0f} | {score} |"
+        )
+    lines.append("")
+    for group in _groups(found):
+        small, large = next(each for each in group if each.rows == 10_000), group[-1]
+        growth = large.peak_bytes / small.peak_bytes - 1
+        a_row = (large.own_bytes - small.own_bytes) / max(large.rows - small.rows, 1)
+        memory = (
+            f"; peak memory {100 * growth:+.0f} % from {small.rows:,} to {large.rows:,} ({a_row:,.0f} bytes a row)"
+            if large.rows > small.rows
+            else ""
+        )
+        lines.append(
+            f"- {group[0].kind}, {group[0].work}: CPU time grows as rows^{exponent(group):.2f}{memory}."
+        )
+    return "\n".join(lines)
+
+
+def write_page(found: Sequence[Measured], docs: Path) -> None:
+    """Put the table into docs/concepts/scale.md and draw its picture."""
+    page = docs / "concepts" / "scale.md"
+    head, rest = page.read_text(encoding="utf-8").split(START)
+    _, tail = rest.split(END)
+    page.write_text(f"{head}{START}\n\n{tables(found)}\n\n{END}{tail}", encoding="utf-8")
+    draw(found, docs / "images" / "scale.png")
+
+
+def draw(found: Sequence[Measured], path: Path) -> None:
+    """CPU seconds and peak memory over rows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (time_axes, memory_axes) = plt.subplots(1, 2, figsize=(9, 3.6))
+    for group in _groups(found):
+        rows, name = [each.rows for each in group], f"{group[0].kind}, {group[0].work}"
+        time_axes.loglog(rows, [each.cpu_seconds for each in group], marker="o", label=name)
+        memory_axes.semilogx(rows, [each.peak_bytes / _MEGA for each in group], marker="o", label=name)
+    time_axes.set(xlabel="examples", ylabel="CPU seconds")
+    memory_axes.set(xlabel="examples", ylabel="peak memory, MB", ylim=(0, None))
+    for axes in (time_axes, memory_axes):
+        axes.grid(alpha=0.3)
+    time_axes.legend(fontsize=8)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _groups(found: Sequence[Measured]) -> list[list[Measured]]:
+    """Runs without a limit by kind and work, sizes rising."""
+    free = [each for each in found if each.limit_bytes is None]
+    keys = dict.fromkeys((each.kind, each.work) for each in free)
+    return [[each for each in free if (each.kind, each.work) == key] for key in keys]
+
+
+def _data(work: Path, kind: str, rows: int) -> Path:
+    """The data set of that size; one that is there is taken."""
+    place = work / f"{kind}-{rows}"
+    if kind == "texts":
+        place = place.with_suffix(".csv")
+    if not place.exists():
+        draft = place.with_name(f"unfinished-{place.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        (write_images if kind == "images" else write_texts)(draft, rows)
+        draft.replace(place)
+    return place
+
+
+def _score(answer: str) -> float | None:
+    test = json.loads(answer)["test"]
+    return None if test is None else float(test["value"])
+
+
+def _named(each: Measured) -> str:
+    return (
+        each.work
+        if each.limit_bytes is None
+        else f"{each.work}, limited to {each.limit_bytes / _MEGA:.0f} MB"
+    )
+
+
+def _told(measured: Measured) -> Measured:
+    print(
+        f"{measured.kind} {_named(measured)} {measured.rows:,}: {measured.seconds:.1f} s, "
+        f"CPU {measured.cpu_seconds:.1f} s, peak {measured.peak_bytes / _MEGA:.0f} MB, "
+        f"own {measured.own_bytes / _MEGA:.0f} MB, {measured.score}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return measured
+
+
+def _machine() -> dict[str, object]:
+    return {"cores": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
+
+
+if __name__ == "__main__":
+    main()

@@ -115,7 +115,7 @@ def write_splits(dataset: Dataset, alike: Alike, out: Path) -> Repair:
     with out.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "label", "split", *([] if dataset.groups is None else ["group"])])
-        for row in np.flatnonzero(split_of != ""):
+        for row in np.flatnonzero(split_of != "").tolist():
             group = [] if dataset.groups is None else [dataset.groups[row]]
             writer.writerow([*cells[row], _label(dataset, row), split_of[row], *group])
     conflicts = conflicting_rows(alike.same, dataset.targets)

@@ -94,6 +94,28 @@ def test_what_was_chosen_holds_for_whoever_goes_on(
     assert isinstance(own.engine, EngineChoice) and own.engine.reason.startswith("the network itself had")
 
 
+def test_dead_units_say_nothing_where_engines_disagree_on_them(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path
+) -> None:
+    """A unit of 1e-33 that another engine has as 1e-35 would be all that a head of the one hears from the other."""
+
+    class Dying(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+            self.last = torch.nn.Conv2d(4, 4, 1)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            scale = torch.tensor([1.0, 1.0, 1.0, 1e-33]).view(-1, 1, 1)
+            return (self.last(self.norm(self.first(inputs))) * scale).mean((2, 3))
+
+    dying = from_module(Dying().eval(), preprocessing=backbone.preprocessing)
+    own = bank(dying, dataset, tmp_path, "eager").pooled().final
+    found = bank(dying, dataset, tmp_path, "fused").pooled().final
+    assert own[:, 3].any() and not found[:, 3].any()
+    np.testing.assert_allclose(found[:, :3], own[:, :3], rtol=1e-4, atol=1e-5)
+
+
 def test_the_size_of_batches_follows_the_choice(backbone: Backbone, dataset: Dataset, tmp_path: Path) -> None:
     told: list[int] = []
     choice = EngineChoice(engine="fused", batch_size=8, measured={"fused": Measured(row_seconds=0.1)})

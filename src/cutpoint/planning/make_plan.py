@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from cutpoint.data.summary import summarise
+from cutpoint.engines.names import EngineChoice
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import probe_layers
@@ -57,6 +58,7 @@ def make_plan(
             bank.store_prepared()
         curve = _curve(bank, settings.seed, watcher)
         calibration = calibrate(bank, bank.targets, dataset.task, torch.device(settings.device))
+        _tell_engine(calibration.engine, settings, watcher)
         prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
         excluded += excluded_trials(backbone, entry.regimes, dataset.task, settings.seed, prefix)
         trials += plan_trials(
@@ -103,6 +105,12 @@ def _curve(bank: FeatureBank, seed: int, watcher: Watcher) -> tuple[LayerProbe, 
     watcher.on_message(f"Probing every block of {backbone.name}.")
     groups = bank.dataset.groups_of(bank.rows)
     return probe_layers(backbone, pooled, bank.targets, task, groups=groups, seed=seed)
+
+
+def _tell_engine(choice: EngineChoice | None, settings: Settings, watcher: Watcher) -> None:
+    """Where engines were timed, or the one that was asked for is not used."""
+    if choice is not None and (choice.measured or settings.engine not in ("auto", choice.engine)):
+        watcher.on_message(f"Frozen features: {choice.reason}.")
 
 
 def _short(name: str) -> str:

@@ -134,11 +134,11 @@ def test_the_size_of_batches_follows_the_choice(backbone: Backbone, dataset: Dat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["fused", "openvino", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["fused", "openvino", "onnxruntime", "compile"])
 def test_a_head_on_photos_is_as_good_by_any_engine(
     shared: Path, tmp_path: Path, engine: EngineRequest
 ) -> None:
-    if engine != "fused":
+    if engine not in ("fused", "compile"):
         pytest.importorskip(engine)
     dataset = load_dataset(str(shared / "data/vision/deeppcb6"), per_class=40)
     backbone = load_backbone(str(shared / "weights/mobilenetv2_035_tm"), image_size=96)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cutpoint.backbones.order import inference
 from cutpoint.engines.names import BATCH_SIZE
 from cutpoint.engines.work import Run, UnfitError, Work, run_module
 from cutpoint.runtime import is_mixed_precision, mixed_precision
@@ -44,13 +45,22 @@ def open_compiled(work: Work) -> Run:
         raise UnfitError("inputs of varying length would be compiled again and again")
     import torch._inductor.config as inductor
 
-    compiled: Any = run_module(torch.compile(work.program, dynamic=False), work.device)  # type: ignore[arg-type]
+    sample = _filled(work.middle(BATCH_SIZE)).to(work.device)
+    with inference(work.program):
+        # Exported first: of the program itself, hooks that come and go would be compiled at every call.
+        graph = torch.export.export(work.program, (sample,), strict=False).module()
+    compiled: Any = torch.compile(graph, dynamic=False)
 
     def run(batch: Tensor) -> list[Tensor]:
-        spare = BATCH_SIZE - len(batch)
-        filled = torch.cat([batch, batch[-1:].expand(spare, *batch.shape[1:])]) if spare else batch
-        with inductor.patch(freezing=True):
-            return [part[: len(batch)] for part in compiled(filled)]
+        with torch.no_grad(), inductor.patch(freezing=True):
+            parts = compiled(_filled(batch).to(work.device, non_blocking=True))
+        return [part[: len(batch)].float().cpu() for part in parts]
 
-    run(work.middle(BATCH_SIZE))
+    run(sample)
     return run
+
+
+def _filled(batch: Tensor) -> Tensor:
+    """A batch of the one size that is compiled: its last row stands for those that are missing."""
+    spare = BATCH_SIZE - len(batch)
+    return torch.cat([batch, batch[-1:].expand(spare, *batch.shape[1:])]) if spare else batch

@@ -15,7 +15,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .report import publish, write_report
+from .report import REPORTED, publish, write_report
 from .rows import ROOT, SHARED
 from .running import PEERS_PYTHON, Bench
 from .works import TIERS, WORKS
@@ -46,7 +46,8 @@ def main() -> None:
             shutil.rmtree(bench.folder, ignore_errors=True)
         bench.prepare()
         bench.run(asked.work)
-        publish(bench.records(), RESULTS / f"{asked.tier}.json")
+        if asked.tier in REPORTED:
+            publish(bench.records(), RESULTS / f"{asked.tier}.json")
     if asked.what != "run":
         write_report(RESULTS, ROOT / "docs")
 

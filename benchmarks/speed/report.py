@@ -13,7 +13,7 @@ from .rows import ROOT, SHARED
 from .tables import missing, tables
 
 START, END = "<!-- speed tables -->", "<!-- end of speed tables -->"
-TIERS = ("full", "quick")
+REPORTED = ("full", "quick")
 """Those that are reported, the first that was measured."""
 _KEPT = ("epochs", "batch_size", "image_size", "max_length", "rate", "seed", "threads")
 """Of a job; the rest are folders of the machine."""
@@ -44,7 +44,7 @@ def write_report(results: Path, docs: Path) -> None:
         docs: The documentation.
     """
     text = NOTHING
-    for tier in TIERS:
+    for tier in REPORTED:
         if (results / f"{tier}.json").exists():
             text = _text(json.loads((results / f"{tier}.json").read_text(encoding="utf-8")), tier, docs)
             break

@@ -1,10 +1,10 @@
 """Cutpoint against what users would pick instead, on the same rows, weights and epochs.
 
     python -m benchmarks.speed run --tier quick       what has no record yet, contenders in turn
-    python -m benchmarks.speed report --tier quick    the tables and the picture of docs/benchmarks.md
+    python -m benchmarks.speed report                 the tables and the picture of docs/benchmarks.md
     python -m benchmarks.speed all --tier full        both
 
-Run it from the repository's root. A run that was interrupted goes on where it stopped; when a tier is complete, its
+Run it from the repository's root. A run that was interrupted goes on where it stopped; when it is through, its
 records are copied to benchmarks/speed/results/, and `--again` measures anew.
 """
 

@@ -14,7 +14,8 @@ from .tables import missing, tables
 
 START, END = "<!-- speed tables -->", "<!-- end of speed tables -->"
 REPORTED = ("full", "quick")
-"""Those that are reported, the first that was measured."""
+"""Tiers whose records are kept and reported; the picture is of the first that was measured."""
+PICTURE = "![Seconds of every contender; accuracy over time](images/benchmarks.png)"
 _KEPT = ("epochs", "batch_size", "image_size", "max_length", "rate", "seed", "threads")
 """Of a job; the rest are folders of the machine."""
 NOTHING = (
@@ -43,26 +44,24 @@ def write_report(results: Path, docs: Path) -> None:
         results: Folder of published records.
         docs: The documentation.
     """
-    text = NOTHING
-    for tier in REPORTED:
-        if (results / f"{tier}.json").exists():
-            text = _text(json.loads((results / f"{tier}.json").read_text(encoding="utf-8")), tier, docs)
-            break
+    measured = {
+        tier: json.loads((results / f"{tier}.json").read_text(encoding="utf-8"))
+        for tier in REPORTED
+        if (results / f"{tier}.json").exists()
+    }
+    text = "\n\n".join(_text(records, tier) for tier, records in measured.items()) or NOTHING
+    if measured:
+        draw(next(iter(measured.values())), docs / "images" / "benchmarks.png")
+        text += f"\n\n{PICTURE}"
     print(text)
     page = docs / "benchmarks.md"
     head, rest = page.read_text(encoding="utf-8").split(START)
     page.write_text(f"{head}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def _text(records: Sequence[Record], tier: str, docs: Path) -> str:
-    draw(records, docs / "images" / "benchmarks.png")
-    parts = [
-        tables(records, tier),
-        "![Seconds of every contender; accuracy over time](images/benchmarks.png)",
-    ]
-    if left := missing(records, tier):
-        parts.append(f"Not complete yet: {', '.join(left)}.")
-    return "\n\n".join(parts)
+def _text(records: Sequence[Record], tier: str) -> str:
+    left = missing(records, tier)
+    return tables(records, tier) + (f"\n\nNot complete yet: {', '.join(left)}." if left else "")
 
 
 def _without_folders(record: Record) -> dict[str, Any]:

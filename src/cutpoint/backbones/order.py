@@ -100,11 +100,16 @@ def blocks_from_groups(
 
 def block_parameters(module: nn.Module, block: Block) -> dict[str, nn.Parameter]:
     """The parameters of one block by name, in the module's order."""
-    return {
-        name: parameter
-        for name, parameter in module.named_parameters()
-        if any(at_or_below(name, member) for member in block.members)
-    }
+    return blocks_parameters(module, [block])[0]
+
+
+def blocks_parameters(module: nn.Module, blocks: Sequence[Block]) -> list[dict[str, nn.Parameter]]:
+    """The parameters of each block by name; the module is walked through once for all of them."""
+    named = list(module.named_parameters())
+    return [
+        {name: held for name, held in named if any(at_or_below(name, member) for member in block.members)}
+        for block in blocks
+    ]
 
 
 def uncovered_parameters(backbone: Backbone) -> tuple[str, ...]:

@@ -107,7 +107,8 @@ class SupervisedLoss(nn.Module):
         counted = targets != IGNORED
         if self.class_weights is None:
             return counted.sum().float()
-        return self.class_weights[targets[counted]].sum()
+        # A mask times a look-up, since rows picked by a mask have to be counted first, for which a GPU is waited for.
+        return (self.class_weights[targets.clamp(min=0)] * counted).sum()
 
 
 def _count(number: int, like: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cutpoint.adapters.inject import is_adapter_parameter
 from cutpoint.backbones.backbone import Block
-from cutpoint.backbones.order import block_parameters
+from cutpoint.backbones.order import blocks_parameters
 from cutpoint.model import Network
 
 
@@ -40,7 +40,7 @@ def trainable_parameters(
     "uncovered". Every trainable parameter stands in exactly one entry.
     """
     module = network.backbone
-    held = [block_parameters(module, block) for block in blocks]
+    held = blocks_parameters(module, blocks)
     chosen: dict[str, list[tuple[str, nn.Parameter]]] = {}
     if partition.frozen_blocks == 0:
         covered = {name for parameters in held for name in parameters}

@@ -98,7 +98,12 @@ class Race:
         self.judging: Judging = plan_judging(dataset, settings)
         self.banks = {
             entry.backbone.name: FeatureBank(
-                entry.backbone, dataset, self.judging.rows, cache, on_progress=self._on_work
+                entry.backbone,
+                dataset,
+                self.judging.rows,
+                cache,
+                on_progress=self._on_work,
+                engine=settings.engine,
             )
             for entry in entries
         }
@@ -158,6 +163,9 @@ class Race:
             plan = plan.model_copy(update={"audit": audit, "advice": advice})
             write_record(self.folder.plan, plan)
         check_same_run(plan, self.settings, self.dataset, self.entries, self.folder)
+        for name, calibration in plan.calibration.items():  # a run that goes on has the engines it began with
+            if calibration.engine is not None:
+                self.banks[name].engine = calibration.engine
         return plan
 
     @property

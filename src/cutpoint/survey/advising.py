@@ -60,7 +60,9 @@ def advise_before(
     """
     rows = sampled_rows(dataset, settings.seed)
     banks = {
-        entry.backbone.name: FeatureBank(entry.backbone, dataset, rows, cache, on_progress=watcher.on_work)
+        entry.backbone.name: FeatureBank(
+            entry.backbone, dataset, rows, cache, on_progress=watcher.on_work, engine=settings.engine
+        )
         for entry in entries
     }
     plan = make_plan(

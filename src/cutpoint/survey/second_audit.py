@@ -101,7 +101,10 @@ class _Material:
         known, rows = self.bank, self.test_rows
         if not len(rows):
             return np.zeros((0, known.backbone.width), dtype=np.float32)
-        return FeatureBank(known.backbone, self.dataset, rows, known.cache, known.on_progress).pooled().final
+        bank = FeatureBank(
+            known.backbone, self.dataset, rows, known.cache, known.on_progress, engine=known.engine
+        )
+        return bank.pooled().final
 
 
 Found = tuple[tuple[Finding, ...], tuple[LabelIssue, ...]]

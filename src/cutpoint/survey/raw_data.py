@@ -35,7 +35,9 @@ def _signals(read: SignalPreprocessing) -> Finding:
         )
     else:
         evidence = f"series of {read.channels} channels, {read.width} numbers each (quantiles of intervals)"
-        remedy = "Heads and trees on these numbers are the compact models here. Images are to be given as uint8."
+        remedy = (
+            "Heads and trees on these numbers are the compact models here. Images are to be given as uint8."
+        )
     return Finding(
         code="raw-signal",
         severity="info",

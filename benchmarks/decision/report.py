@@ -161,7 +161,7 @@ def draw(played: Sequence[Played], path: Path) -> None:
             yerr=errors,
             marker="D" if is_race else "o",
             markersize=9 if is_race else 6,
-            color="tab:orange" if is_race else f"C{number % 10}",
+            color="black" if is_race else f"C{number % 10}",
             capsize=2,
             label=name,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.data.collected import counted, few
-from cutpoint.data.images import decoders
+from cutpoint.data.images import read_in_order
 from cutpoint.data.inspect import Progress
 from cutpoint.data.signals import open_signal
 from cutpoint.types import Dataset, Finding
@@ -22,11 +22,10 @@ def trivial_of_signals(sources: Sequence[Any], on_progress: Progress | None = No
     """Length, loudness and sampling rate of each signal, one number a row; of series the length in values,
     and no rate."""
     rows = []
-    with decoders() as pool:
-        for done, row in enumerate(pool.map(_glance, sources), start=1):
-            rows.append(row)
-            if on_progress is not None:
-                on_progress(done, len(sources))
+    for done, row in enumerate(read_in_order(_glance, sources), start=1):
+        rows.append(row)
+        if on_progress is not None:
+            on_progress(done, len(sources))
     length, loudness, rate = np.array(rows, dtype=np.float64).T
     found = {"length": length, LOUDNESS: loudness}
     return {**found, "sampling rate": rate} if rate.any() else found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.images import decoders, reason_of
+from cutpoint.data.images import read_in_order, reason_of
 from cutpoint.data.inspect import Progress, check_share
 from cutpoint.data.signal_numbers import SERIES_WIDTH, SOUND_WIDTH
 from cutpoint.data.signals import read_signal
@@ -64,11 +64,10 @@ class _Seen:
 
 def _read_all(inputs: Sequence[Any], on_progress: Progress | None) -> list[_Seen]:
     seen = []
-    with decoders() as pool:
-        for done, each in enumerate(pool.map(_look, inputs), start=1):
-            seen.append(each)
-            if on_progress is not None:
-                on_progress(done, len(inputs))
+    for done, each in enumerate(read_in_order(_look, inputs), start=1):
+        seen.append(each)
+        if on_progress is not None:
+            on_progress(done, len(inputs))
     return seen
 
 

@@ -30,7 +30,7 @@ class Arena:
 
 
 def arena(cell: Cell, seed: int, work: Path, cache: str) -> Arena:
-    """Everything that `cutpoint fit` would race by itself on the cell.
+    """Everything that `cutpoint fit` would race by itself on the cell, computed by PyTorch alone.
 
     Args:
         cell: Rows and backbone.
@@ -45,6 +45,6 @@ def arena(cell: Cell, seed: int, work: Path, cache: str) -> Arena:
     return Arena(
         dataset,
         [Entry(cell.backbone(), regimes), hand_made(dataset)],
-        Settings(budget_seconds=BUDGET_SECONDS, seed=seed, threads=1, remedies=False),
+        Settings(budget_seconds=BUDGET_SECONDS, seed=seed, threads=1, remedies=False, engine="eager"),
         ActivationCache(work / cache),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from . import torchvision_import  # noqa: F401
 from .job import Job
+from .preprocessing import facts, transform
 
 import timm  # isort: skip
-from timm.data import create_transform  # isort: skip
 
 LAST_STAGES = ("blocks.5", "blocks.6", "conv_head", "bn2", "classifier")
 """What trains in partial fine-tuning of MobileNetV2: the last two stages and what stands above them."""
@@ -25,16 +24,16 @@ WORKERS = 2
 
 def pretrained(job: Job) -> dict[str, Any]:
     """Keywords of `timm.create_model` that load the folder's weights."""
-    facts = json.loads((Path(job.weights) / "config.json").read_text(encoding="utf-8"))
-    kwargs = {name: value for name, value in facts["timm_kwargs"].items() if name != "num_classes"}
-    overlay = {name: facts[name] for name in ("mean", "std", "input_size", "interpolation", "crop_pct")}
+    declared = facts(job)
+    kwargs = {name: value for name, value in declared["timm_kwargs"].items() if name != "num_classes"}
+    overlay = {name: declared[name] for name in ("mean", "std", "input_size", "interpolation", "crop_pct")}
     overlay |= {"file": str(Path(job.weights) / "model.safetensors")}
     return {**kwargs, "pretrained": True, "pretrained_cfg_overlay": overlay}
 
 
 def architecture(job: Job) -> str:
     """Timm's name of the network."""
-    return str(json.loads((Path(job.weights) / "config.json").read_text(encoding="utf-8"))["architecture"])
+    return str(facts(job)["architecture"])
 
 
 def network(job: Job) -> nn.Module:
@@ -67,16 +66,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 def pictures(job: Job, split: str) -> Pictures:
     """A split under the preprocessing that the weights declare."""
-    facts = json.loads((Path(job.weights) / "config.json").read_text(encoding="utf-8"))
-    transform = create_transform(
-        (3, job.image_size, job.image_size),
-        is_training=False,
-        mean=facts["mean"],
-        std=facts["std"],
-        interpolation=facts["interpolation"],
-        crop_pct=facts["crop_pct"],
-    )
-    return Pictures(job, split, transform)
+    return Pictures(job, split, transform(job))
 
 
 def loader(job: Job, split: str) -> DataLoader[Any]:

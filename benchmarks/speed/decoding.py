@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import torch
 from benchmarks.peers.job import Job
+from benchmarks.peers.preprocessing import transform
 from PIL import Image
 from torch import Tensor
 
 _THREADS = 2
 _AHEAD = 3
 """Batches that are read before they are asked for."""
-
-
-def facts(job: Job) -> dict[str, Any]:
-    """What the folder of weights declares."""
-    found: dict[str, Any] = json.loads((Path(job.weights) / "config.json").read_text(encoding="utf-8"))
-    return found
-
-
-def transform(job: Job) -> Callable[[Image.Image], Tensor]:
-    """The preprocessing that the weights declare."""
-    from timm.data import create_transform
-
-    declared = facts(job)
-    made: Callable[[Image.Image], Tensor] = create_transform(
-        (3, job.image_size, job.image_size),
-        is_training=False,
-        mean=declared["mean"],
-        std=declared["std"],
-        interpolation=declared["interpolation"],
-        crop_pct=declared["crop_pct"],
-    )
-    return made
 
 
 def batches(job: Job, paths: Sequence[str], order: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from benchmarks.peers.job import Job, Track, contend
+from benchmarks.peers.preprocessing import facts
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -76,7 +77,7 @@ def network(job: Job, classes: int) -> nn.Module:
     """The pretrained network in channels-last layout; without classes it puts out features."""
     import timm
 
-    declared = decoding.facts(job)
+    declared = facts(job)
     kwargs = {name: value for name, value in declared["timm_kwargs"].items() if name != "num_classes"}
     model: nn.Module = timm.create_model(declared["architecture"], num_classes=classes, **kwargs)
     weights = load_file(f"{job.weights}/model.safetensors")

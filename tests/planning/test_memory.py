@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,11 +161,18 @@ print(peak.bytes, predict_memory(parameters, parameters, activations=kept))
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system has no mark to reset")
 def test_a_fit_takes_what_was_predicted() -> None:
-    """Peak of a full fit of 20 million weights with 150 MB of activations, in a process of its own."""
-    told = subprocess.run([sys.executable, "-c", _FIT], capture_output=True, text=True, check=True).stdout
+    """Peak of a full fit of 20 million weights with 150 MB of activations, in a process of its own.
+
+    glibc takes blocks below a threshold, which it moves up to 32 MB by what is freed, from a heap that only shrinks at
+    its top: what lies between two living blocks stays with the process. With the threshold fixed each block is the
+    kernel's and goes back when it is freed, so that the peak is that of the fit, on any machine.
+    """
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_MMAP_MAX_": "1000000"}
+    command = [sys.executable, "-c", _FIT]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     measured, predicted = map(int, told.split())
     print(f"predicted {predicted / measured:.2f} of what was measured")
-    assert 0.9 <= predicted / measured <= 1.5
+    assert 0.95 <= predicted / measured <= 1.3
 
 
 def test_refusal_names_what_fits() -> None:

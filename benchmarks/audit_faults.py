@@ -1,7 +1,7 @@
 """What the audit of content catches: each fault planted into real sets, and what it says of them without one.
 
-python benchmarks/audit_faults.py            measures (benchmarks/audit_faults.json) and writes the tables
-python benchmarks/audit_faults.py --tables   writes the tables of docs/concepts/audit.md from that file
+python -m benchmarks.audit_faults            measures (benchmarks/audit_faults.json) and writes the tables
+python -m benchmarks.audit_faults --tables   writes the tables of docs/concepts/audit.md from that file
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cutpoint.audit import Examined, examine_content
 from cutpoint.audit.repair import one_side
 from cutpoint.data import load_dataset
 from cutpoint.types import Dataset, Finding
+
+from .page import put
 
 if TYPE_CHECKING:
     from planted_data_faults import Fault
@@ -56,14 +58,8 @@ def main() -> None:
         figures = {"as given": [_as_given(name) for name in AS_GIVEN], "planted": _planted()}
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    page = PAGE.read_text(encoding="utf-8")
-    for name, rows in (
-        ("faults", _fault_table(figures["planted"])),
-        ("sets", _set_table(figures["as given"])),
-    ):
-        start, end = f"<!-- audit: {name} -->\n", f"<!-- end: {name} -->"
-        page = re.sub(f"{start}.*?{end}", lambda _, t=f"{start}\n{rows}\n\n{end}": t, page, flags=re.DOTALL)
-    PAGE.write_text(page, encoding="utf-8")
+    put(PAGE, "audit: faults", _fault_table(figures["planted"]))
+    put(PAGE, "audit: sets", _set_table(figures["as given"]))
 
 
 def _as_given(name: str) -> dict[str, Any]:

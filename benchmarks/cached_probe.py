@@ -1,6 +1,6 @@
 """The cached probe against the loop of the tutorials, which runs the frozen network in every epoch.
 
-    python benchmarks/cached_probe.py [--rows 300] [--repeats 3] [--epochs 5]
+    python -m benchmarks.cached_probe [--rows 300] [--repeats 3] [--epochs 5]
 
 Both get the same training images and the same pretrained weights, and are scored on the same test images. The plain
 loop is PyTorch as it comes: images decoded once in advance (which favours it), frozen backbone in eval mode, AdamW on

@@ -1,6 +1,6 @@
 """What intervals and decisions promise, in simulation: coverage, swaps of equals, gains found, the winner's curse.
 
-    python benchmarks/coverage.py
+    python -m benchmarks.coverage
 
 Writes the tables of docs/concepts/intervals.md; takes a few minutes on one thread.
 """
@@ -18,8 +18,9 @@ from cutpoint.evaluation.intervals import score
 from cutpoint.evaluation.selection import optimism
 from cutpoint.types import Task
 
+from .page import put
+
 PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "intervals.md"
-START, END = "<!-- simulations -->", "<!-- end of simulations -->"
 BINARY = Task(kind="binary", labels=("no", "yes"))
 ROUNDS = 1000
 PAIRS = 1000
@@ -166,8 +167,7 @@ def main() -> None:
     """Simulate, print, and put the tables into the page."""
     text = simulations()
     print(text)
-    head, rest = PAGE.read_text(encoding="utf-8").split(START)
-    PAGE.write_text(f"{head}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    put(PAGE, "simulations", text)
 
 
 if __name__ == "__main__":

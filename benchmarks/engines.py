@@ -1,6 +1,6 @@
 """Every engine for frozen features side by side: speed, conversion, difference from the network itself, head accuracy.
 
-    python benchmarks/engines.py [--tier quick|full] [--threads N] [--out FILE]
+    python -m benchmarks.engines [--tier quick|full] [--threads N] [--out FILE] [--page]
 
 The same rows and weights for all: photos (clothing10) through MobileNetV2, texts (banking77) through MiniLM, pooled
 features of every block in one pass. Engines take turns, round by round, so that the load of the machine meets all of
@@ -42,6 +42,9 @@ from cutpoint.heads.exact import fit_exact
 from cutpoint.runtime import installed_versions, set_threads, tune_allocator
 from cutpoint.types import Dataset
 
+from .page import put
+
+_PAGE = Path(__file__).resolve().parents[1] / "docs" / "concepts" / "engines.md"
 _SHARED = Path(os.environ.get("CUTPOINT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 _QUICK = ("eager", "fused", "openvino", "onnxruntime")
 
@@ -74,7 +77,9 @@ def main() -> None:
     }
     for name, counts in tier.rows.items():
         found[name] = _race(name, counts, tier)
-        _print(name, found[name])
+        print(_table(name, found[name]), flush=True)
+    if options.page:
+        put(_PAGE, "engines table", "\n\n".join(_table(name, found[name]) for name in tier.rows))
     if options.out:
         options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
@@ -198,21 +203,25 @@ def _overlap(backbone: Backbone, dataset: Dataset, rows: np.ndarray) -> dict[str
     return {"decoding_first_seconds": apart, "decoding_meanwhile_seconds": time.perf_counter() - started}
 
 
-def _print(name: str, found: dict[str, Any]) -> None:
-    print(f"\n{name}, {found['rows']} rows")
-    print(
-        f"{'engine':<12}{'rows/s':>8}{'speed-up':>10}{'range':>14}{'convert':>9}{'open':>7}{'differs':>9}{'head':>7}"
-    )
+def _table(name: str, found: dict[str, Any]) -> str:
+    """One set as Markdown."""
+    lines = [
+        f"{name}, {found['rows']} rows:",
+        "",
+        "| engine | rows a second | times as fast as `eager` | converting, s | opening, s | differs by | head, test |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for engine, fact in found["engines"].items():
         low, high = fact["speed_up_range"]
-        print(
-            f"{engine:<12}{fact['rows_a_second']:>8.1f}{fact['speed_up']:>10.2f}{f'{low:.2f}…{high:.2f}':>14}"
-            f"{fact['conversion_seconds']:>9.1f}{fact['opening_seconds']:>7.1f}{fact['difference']:>9.0e}"
-            f"{fact['accuracy']:>7.3f}"
+        lines.append(
+            f"| `{engine}` | {fact['rows_a_second']:.1f} | {fact['speed_up']:.2f} ({low:.2f}–{high:.2f}) "
+            f"| {fact['conversion_seconds']:.1f} | {fact['opening_seconds']:.1f} | {fact['difference']:.0e} "
+            f"| {fact['accuracy']:.1%} |"
         )
     if "decoding_first_seconds" in found:
         ratio = found["decoding_meanwhile_seconds"] / found["decoding_first_seconds"]
-        print(f"decoding while the network works takes {ratio:.2f} of the time of decoding first")
+        lines += ["", f"Decoding while the network works takes {ratio:.2f} of the time of decoding first."]
+    return "\n".join(lines)
 
 
 def _options() -> argparse.Namespace:
@@ -221,7 +230,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--tier", choices=tuple(_TIERS), default="quick")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="a JSON with the figures")
+    parser.add_argument("--page", action="store_true", help="put the tables into docs/concepts/engines.md")
     return parser.parse_args()
 
 

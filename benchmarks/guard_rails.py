@@ -1,6 +1,6 @@
 """Every guard rail on real weights: which planted fault is told, and what sound runs are told of.
 
-    python benchmarks/guard_rails.py
+    python -m benchmarks.guard_rails
 
 Writes benchmarks/guard_rails.json and the tables of docs/concepts/guard-rails.md (between their marks). The plants are
 those of tests/guards. Needs the real data (see tests/conftest.py); about five minutes of one core.
@@ -22,7 +22,6 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 _SHARED = Path(os.environ.get("CUTPOINT_SHARED", _REPOSITORY.parent / "shared"))
 _PAGE = _REPOSITORY / "docs/concepts/guard-rails.md"
 _JSON = Path(__file__).with_suffix(".json")
-_START, _END = "<!-- measured -->", "<!-- end of measured -->"
 sys.path.insert(0, str(_REPOSITORY / "tests/guards"))
 
 import plants  # noqa: E402
@@ -31,6 +30,8 @@ import torch  # noqa: E402
 from cutpoint.artifacts import save_model  # noqa: E402
 from cutpoint.data.load import load_dataset  # noqa: E402
 from cutpoint.types import Finding  # noqa: E402
+
+from .page import put  # noqa: E402
 
 Found = list[Finding]
 Plant = Callable[[], Found]
@@ -247,10 +248,7 @@ def _write_page(faults: list[dict[str, Any]], sound: list[dict[str, Any]]) -> No
     for each in sound:
         named = ", ".join(f"`{code}`" for code in each["warnings"]) or "none"
         rows.append(f"| {each['run']} | {named} | {'; '.join(each['evidence'])} |")
-    text = _PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(_START)
-    after = rest.split(_END)[1]
-    _PAGE.write_text(f"{before}{_START}\n\n" + "\n".join(rows) + f"\n\n{_END}{after}", encoding="utf-8")
+    put(_PAGE, "measured", "\n".join(rows))
 
 
 if __name__ == "__main__":

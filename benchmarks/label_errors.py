@@ -9,7 +9,6 @@ the page anew from the figures.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 from dataclasses import replace
@@ -29,6 +28,7 @@ from cutpoint.survey.probabilities import out_of_sample
 from cutpoint.types import Dataset
 
 from .decision.cells import Cell
+from .page import put
 
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "label-errors.md"
 FIGURES = Path(__file__).with_suffix(".json")
@@ -137,11 +137,8 @@ def main() -> None:
             found = [measured(cell, Path(work)) for cell in SETS]
         FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    page = PAGE.read_text(encoding="utf-8")
-    for name, rows in (("found", table(figures)), ("gained", gains(figures))):
-        start, end = f"<!-- label errors: {name} -->\n", f"<!-- end: {name} -->"
-        page = re.sub(f"{start}.*?{end}", lambda _, t=f"{start}\n{rows}\n\n{end}": t, page, flags=re.DOTALL)
-    PAGE.write_text(page, encoding="utf-8")
+    put(PAGE, "label errors: found", table(figures))
+    put(PAGE, "label errors: gained", gains(figures))
 
 
 if __name__ == "__main__":

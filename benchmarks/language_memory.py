@@ -1,6 +1,6 @@
 """Memory, bytes stored and time of full fine-tuning, LoRA and QLoRA on a language model of 34 million random weights.
 
-    python benchmarks/language_memory.py [--out DIR]
+    python -m benchmarks.language_memory [--out DIR]
 
 Quality means nothing here: one epoch, a fixed rate. Each regime runs in a process of its own, so that the peak is its
 own, and the prediction that was made before it ran stands beside what was measured.

@@ -1,6 +1,6 @@
 """Where the time of a race goes: `cutpoint.fit` with a stopwatch on its parts.
 
-    python benchmarks/race_profile.py DATA --backbone B
+    python -m benchmarks.race_profile DATA --backbone B [--page]
 
 Each part's time is its own: what it calls and stands in the table too is taken off. What stands nowhere is the race's
 overhead, as are weighing and writing.
@@ -19,6 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import cutpoint as cp
+
+from .page import put
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 PARTS = {
     "imports and other": (),
@@ -135,19 +139,21 @@ def main() -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--page", action="store_true", help="put the table into docs/benchmarks.md")
     asked = parser.parse_args()
-    print(
-        table(
-            profile(
-                asked.data,
-                backbones=asked.backbone,
-                budget=asked.budget,
-                image_size=asked.image_size,
-                per_class=asked.per_class,
-                threads=asked.threads,
-            )
+    found = table(
+        profile(
+            asked.data,
+            backbones=asked.backbone,
+            budget=asked.budget,
+            image_size=asked.image_size,
+            per_class=asked.per_class,
+            threads=asked.threads,
         )
     )
+    print(found)
+    if asked.page:
+        put(PAGE, f"profile of {Path(asked.data).name}", found)
 
 
 if __name__ == "__main__":

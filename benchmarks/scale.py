@@ -29,13 +29,13 @@ from pathlib import Path
 import numpy as np
 
 from .made_up_data import write_encoder, write_images, write_texts
+from .page import put
 
 SIZES = {"quick": (1_000, 3_000, 10_000), "full": (1_000, 3_000, 10_000, 30_000, 100_000)}
 ROOT = Path(__file__).parents[1]
 WEIGHTS = Path(os.environ.get("CUTPOINT_SHARED", ROOT.parent / "shared")) / "weights" / "mobilenetv2_035_tm"
 LIMITED_ROWS, LIMITED_SIDE, LIMIT_BYTES = 20_000, 160, 1_150_000_000
 """Of the pictures 16 000 are prepared, 160 × 160 × 3 bytes each: 1.23 GB. The limit counts all that is asked for."""
-START, END = "<!-- scale table -->", "<!-- end of scale table -->"
 _KINDS = ("images", "texts")
 _WORKS = ("train", "audit")
 _SAMPLE_SECONDS = 0.02
@@ -220,10 +220,7 @@ def tables(found: Sequence[Measured]) -> str:
 
 def write_page(found: Sequence[Measured], docs: Path) -> None:
     """Put the table into docs/concepts/scale.md and draw its picture."""
-    page = docs / "concepts" / "scale.md"
-    head, rest = page.read_text(encoding="utf-8").split(START)
-    _, tail = rest.split(END)
-    page.write_text(f"{head}{START}\n\n{tables(found)}\n\n{END}{tail}", encoding="utf-8")
+    put(docs / "concepts" / "scale.md", "scale table", tables(found))
     draw(found, docs / "images" / "scale.png")
 
 

@@ -1,6 +1,6 @@
 """From how many labels on does it pay to train more of a sentence encoder? Races on public text sets, and their plot.
 
-    python benchmarks/text_crossover.py --out DIR [--set snips_intents] [--labels 8 64 all] [--budget 20m]
+    python -m benchmarks.text_crossover --out DIR [--set snips_intents] [--labels 8 64 all] [--budget 20m]
 
 Each race has a validation split of 500 held-out training texts, whatever the number of labels, so that the trials of
 all sizes are judged on the same texts. Results are gathered from all finished races of DIR into

@@ -1,6 +1,6 @@
 """Cutpoint's loop against the best loop that one would write by hand, on the same rows in the same batches.
 
-    python benchmarks/training_loop.py [--full] [--work full partial …] [--repeats 3] [--json FILE]
+    python -m benchmarks.training_loop [--full] [--work full partial …] [--repeats 3] [--json FILE] [--page]
 
 Both sides start from decoded inputs and pretrained weights, train with fused AdamW, warm-up and a cosine, judge every
 epoch on the same held-out rows, and keep the best weights. The loop by hand is what one would write who knows the
@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from loop_by_hand import LoopByHand, Settings
 
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.load import load_backbone
@@ -40,7 +39,11 @@ from cutpoint.regimes.recipe import Recipe, resolve_recipe
 from cutpoint.runtime import installed_versions, tune_allocator
 from cutpoint.training.fit import Fit, FitData
 
+from .loop_by_hand import LoopByHand, Settings
+from .page import put
+
 SHARED = Path(os.environ.get("CUTPOINT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "concepts" / "training-loop.md"
 SMALL_PIXELS = 160
 OWN = "cutpoint"
 
@@ -198,16 +201,25 @@ def _ratio(own: list[float], other: list[float]) -> dict[str, float]:
     return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 
 
-def _told(found: dict[str, Any]) -> str:
-    lines = [f"{found['work']}: {found['rows']} rows, {found['epochs']} epochs"]
-    for name, taken in found["seconds"].items():
-        line = f"  {name:24} {statistics.median(taken):7.2f} s, loss {found['validation_loss'][name]:.3f}"
-        if name in found["ratio"]:
-            clock, busy = found["ratio"][name], found["processor_ratio"][name]
-            line += f" | cutpoint takes {clock['median']:.2f} ({clock['low']:.2f} to {clock['high']:.2f})"
-            line += f", of processor time {busy['median']:.2f} ({busy['low']:.2f} to {busy['high']:.2f})"
-        lines.append(line)
+def _table(results: list[dict[str, Any]]) -> str:
+    """As Markdown: a row for each side that Cutpoint is compared with."""
+    lines = [
+        "| work | rows × epochs | against | seconds | Cutpoint | ratio | of processor time | validation loss |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for found in results:
+        own, losses = statistics.median(found["seconds"][OWN]), found["validation_loss"]
+        for other, clock in found["ratio"].items():
+            lines.append(
+                f"| {found['work']} | {found['rows']} × {found['epochs']} | {other} "
+                f"| {statistics.median(found['seconds'][other]):.1f} | {own:.1f} | {_spread(clock)} "
+                f"| {_spread(found['processor_ratio'][other])} | {losses[OWN]:.3f} against {losses[other]:.3f} |"
+            )
     return "\n".join(lines)
+
+
+def _spread(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})"
 
 
 def main() -> None:
@@ -219,7 +231,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="as many rows as the figures are quoted for")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--page", action="store_true", help=f"put the table into {PAGE.name}")
     asked = parser.parse_args()
     tune_allocator()
     if asked.threads:
@@ -229,7 +242,9 @@ def main() -> None:
         if work.name in asked.work if asked.work else asked.full or work.quick:
             rows = work.full if asked.full else work.quick or work.full
             results.append(measured(work, rows, asked.repeats))
-            print(_told(results[-1]), flush=True)
+            print(_table(results[-1:]), flush=True)
+    if asked.page:
+        put(PAGE, "loop table", _table(results))
     if asked.json:
         machine = {
             "processor": platform.processor() or platform.machine(),

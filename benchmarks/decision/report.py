@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..page import put
 from .cells import CELLS
 from .contenders import CONTENDERS, Choose
 from .regret import is_within_noise, regret
 from .results import Played, read
 
-START, END = "<!-- decision table -->", "<!-- end of decision table -->"
 _RESAMPLES = 4000
 
 
@@ -53,10 +53,7 @@ def write_report(oracle: Path, races: Path, docs: Path) -> None:
         raise SystemExit("No cell has both its exhaustive run and its race yet.")
     text = tables(played)
     print(text)
-    page = docs / "concepts" / "decision-benchmark.md"
-    head, rest = page.read_text(encoding="utf-8").split(START)
-    _, tail = rest.split(END)
-    page.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    put(docs / "concepts" / "decision-benchmark.md", "decision table", text)
     draw(played, docs / "images" / "decision-benchmark.png")
 
 

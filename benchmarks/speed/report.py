@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..page import put
 from .picture import draw
 from .ratios import Record
 from .rows import ROOT, SHARED
 from .tables import missing, tables
 
-START, END = "<!-- speed tables -->", "<!-- end of speed tables -->"
 REPORTED = ("full", "quick")
 """Tiers whose records are kept and reported; the picture is of the first that was measured."""
 PICTURE = "![Seconds of every contender; accuracy over time](images/benchmarks.png)"
@@ -54,9 +54,7 @@ def write_report(results: Path, docs: Path) -> None:
         draw(next(iter(measured.values())), docs / "images" / "benchmarks.png")
         text += f"\n\n{PICTURE}"
     print(text)
-    page = docs / "benchmarks.md"
-    head, rest = page.read_text(encoding="utf-8").split(START)
-    page.write_text(f"{head}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    put(docs / "benchmarks.md", "speed tables", text)
 
 
 def _text(records: Sequence[Record], tier: str) -> str:

@@ -17,7 +17,7 @@ from benchmarks.speed.cache_state import prepare_cache
 from benchmarks.speed.goals import COLD, HEAD_ALONE, THE_RACE, findings
 from benchmarks.speed.goals import START as HELP
 from benchmarks.speed.ratios import accuracy_at, fastest_peer, is_worse, ratio
-from benchmarks.speed.report import END, NOTHING, START, publish, write_report
+from benchmarks.speed.report import NOTHING, publish, write_report
 from benchmarks.speed.rows import Selection, in_proportion, select
 from benchmarks.speed.running import Bench, in_turn, slug
 from benchmarks.speed.tables import missing, tables
@@ -200,7 +200,9 @@ def test_tables_tell_who_failed_and_who_is_missing() -> None:
 
 def test_the_page_holds_what_was_published_and_no_folder_of_the_machine(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
-    page.write_text(f"Before\n{START}\nstale figures\n{END}\nAfter\n", encoding="utf-8")
+    page.write_text(
+        "Before\n<!-- speed tables -->\nstale\n<!-- end of speed tables -->\nAfter\n", encoding="utf-8"
+    )
     write_report(tmp_path, tmp_path)
     assert NOTHING in page.read_text(encoding="utf-8")
     micro = {

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cutpoint.errors import DataError
 from cutpoint.heads import held as in_memory
+from cutpoint.heads import paths
 from cutpoint.heads.exact import DEFAULT_STRENGTH, LOGISTIC_STRENGTHS, fit_exact, fit_exact_strength
 from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.modules import predict_scores
@@ -132,7 +133,8 @@ def test_path_and_out_of_fold_predictions_are_those_of_plain_cross_validation(ta
         else:
             losses[strength] = -np.log(expected[np.arange(200), targets]).mean()
         if strength in dict(fit.path):
-            assert dict(fit.path)[strength] == pytest.approx(losses[strength], rel=2e-3)
+            is_rough = dict(fit.path)[strength] > min(loss for _, loss in fit.path) + 0.02
+            assert dict(fit.path)[strength] == pytest.approx(losses[strength], rel=0.1 if is_rough else 2e-3)
         if strength == fit.strength:
             np.testing.assert_allclose(fit.out_of_fold, expected, atol=5e-3)
     assert fit.strength == min(losses, key=losses.get)
@@ -173,6 +175,29 @@ def test_a_warm_path_ends_where_a_cold_fit_does():
     np.testing.assert_allclose(
         _ours(warm.head, DIGITS, features), _ours(cold.head, DIGITS, features), atol=1e-5
     )
+
+
+def test_what_is_clearly_worse_is_solved_roughly_and_changes_no_choice(monkeypatch):
+    random = np.random.default_rng(0)
+    rough = 0
+    for number in range(12):
+        rows, width = int(random.integers(30, 150)), int(random.integers(5, 200))
+        features = random.normal(size=(rows, width)).astype(np.float32)
+        logits = features @ random.normal(size=(width, 3)) / np.sqrt(width)
+        targets = (logits * random.choice([0.5, 2.0, 8.0]) + random.normal(size=(rows, 3))).argmax(axis=1)
+        targets[:6] = [0, 1, 2] * 2
+        task = Task(kind="multiclass", labels=("a", "b", "c"))
+        found = fit_exact(features, targets, task, seed=number)
+        with monkeypatch.context() as patch:
+            patch.setattr(paths, "_CLEARLY_WORSE", np.inf)
+            expected = fit_exact(features, targets, task, seed=number)
+        assert found.strength == expected.strength
+        np.testing.assert_allclose(found.out_of_fold, expected.out_of_fold, atol=2e-3)
+        np.testing.assert_allclose(
+            _ours(found.head, task, features), _ours(expected.head, task, features), atol=1e-5
+        )
+        rough += dict(found.path) != dict(expected.path)
+    assert rough > 0
 
 
 def test_same_seed_same_bits():

@@ -51,8 +51,9 @@ class ExactHead:
             into its weights.
         strength: The inverse penalty C that was used.
         path: (strength, mean held-out loss) for each strength tried, from strong to weak; empty without
-            cross-validation. It ends early where the loss rises twice in a row (once, of many rows). The loss
-            is the log loss (summed over labels), or the squared error in units of the targets' variance.
+            cross-validation. It ends early where the loss rises twice in a row (once, of many rows), and is rough
+            where it is clearly worse than the best. The loss is the log loss (summed over labels), or the squared
+            error in units of the targets' variance.
         out_of_fold: (N, outputs) float32 predictions for each row by the fit that did not see it; None
             without cross-validation, or where they were not asked for and cost extra.
         folds: Number of inner folds; 0 without cross-validation.

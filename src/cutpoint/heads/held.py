@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,10 +16,9 @@ from cutpoint.heads.modules import LinearHead
 from cutpoint.heads.paths import (
     FINAL_TOLERANCE,
     PATH_TOLERANCE,
-    PATH_TOLERANCE_OF_MANY,
     Chosen,
     best,
-    past_the_valley,
+    follow,
 )
 
 _MANY = 50_000_000
@@ -88,34 +88,28 @@ def _stacked_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float]) -> 
         [folds[:, None] != torch.arange(count), torch.ones(len(folds), 1, dtype=torch.bool)], dim=1
     )
     problems = rows.problems(masks.double())
-    solution = problems.zero()
     numbers = torch.arange(len(folds))
     total = rows.weights.mean(dim=1).sum()
-    path: list[tuple[float, float]] = []
-    for strength in strengths:
-        solution = newton.solve(problems, strength, solution, PATH_TOLERANCE)
-        loss = rows.weights * problems.loss(solution.logits)[numbers, folds]
-        path.append((strength, float(loss.sum() / total)))
-        if best(path) == len(path) - 1:
-            chosen = Chosen(path, solution.logits[numbers, folds], solution.parameters[:, -1])
-        if past_the_valley(path, rises=2):
-            break
-    return chosen
+
+    def loss(solution: newton.Solution) -> float:
+        return float((rows.weights * problems.loss(solution.logits)[numbers, folds]).sum() / total)
+
+    path, kept = follow(
+        strengths, problems.zero(), partial(newton.solve, problems), loss, PATH_TOLERANCE, rises=2
+    )
+    return Chosen(path, kept.logits[numbers, folds], kept.parameters[:, -1])
 
 
 def _single_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float], out_of_fold: bool) -> Chosen:
     """One fold at each strength, and all at the best one where each row's prediction is asked for."""
     whole = rows.problems(rows.columns.new_ones(len(folds), 1))
     kept, held = whole.rows(folds != 0), whole.rows(folds == 0)
-    solution = kept.zero()
     total = held.weights.mean(dim=2).sum()
-    path: list[tuple[float, float]] = []
-    for strength in strengths:
-        solution = newton.solve(kept, strength, solution, PATH_TOLERANCE_OF_MANY)
-        loss = held.weights * held.loss(held.design.values(solution.parameters))
-        path.append((strength, float(loss.sum() / total)))
-        if past_the_valley(path, rises=1):
-            break
+
+    def loss(solution: newton.Solution) -> float:
+        return float((held.weights * held.loss(held.design.values(solution.parameters))).sum() / total)
+
+    path, _ = follow(strengths, kept.zero(), partial(newton.solve, kept), loss, PATH_TOLERANCE, rises=1)
     return Chosen(path, _held_out(whole, folds, path[best(path)][0]) if out_of_fold else None)
 
 
@@ -128,7 +122,7 @@ def _held_out(whole: newton.LogisticProblems, folds: Tensor, strength: float) ->
     result = torch.empty_like(whole.targets)
     for fold in range(int(folds.max()) + 1):
         kept, held = whole.rows(folds != fold), folds == fold
-        solution = newton.solve(kept, strength, newton.approach(kept, strength), PATH_TOLERANCE_OF_MANY)
+        solution = newton.solve(kept, strength, newton.approach(kept, strength), PATH_TOLERANCE)
         result[held] = whole.design.rows(held).values(solution.parameters)[:, 0]
     return result
 

@@ -25,6 +25,8 @@ _CONJUGATE_STEPS = 60
 _HALVINGS = 30
 _STRONGER = (1e-3, 1e-2, 1e-1)
 _ROUGH_TOLERANCE = 1e-2
+_SLACK = 1e-3
+"""Of the tolerance: what conjugate gradients need not gain any more."""
 
 
 @dataclass
@@ -228,7 +230,7 @@ def solve(problems: Problems, strength: float, start: Solution, tolerance: float
     parameters, logits = start.parameters.clone(), start.logits.clone()
     active = torch.arange(len(problems.totals))
     for _ in range(_NEWTON_STEPS):
-        step = _NewtonStep(problems.select(active), strength)
+        step = _NewtonStep(problems.select(active), strength, tolerance)
         improved, decrement = step.take(Solution(parameters[:, active], logits[:, active]))
         parameters[:, active], logits[:, active] = improved.parameters, improved.logits
         active = active[decrement > tolerance]
@@ -240,8 +242,9 @@ def solve(problems: Problems, strength: float, start: Solution, tolerance: float
 class _NewtonStep:
     """One step on stacked problems, each scaled to its mean loss so that tolerances mean the same in all."""
 
-    def __init__(self, problems: Problems, strength: float) -> None:
+    def __init__(self, problems: Problems, strength: float, tolerance: float) -> None:
         self.problems = problems
+        self.slack = _SLACK * tolerance
         self.totals = problems.totals.clamp_min(torch.finfo(torch.float64).tiny)
         penalty = self.totals.new_ones(problems.columns, 1, 1)
         penalty[-1] = 0.0
@@ -265,8 +268,9 @@ class _NewtonStep:
         scaled = residual / diagonal
         search = scaled
         energy = first = _inner(residual, scaled)
-        # Loose far from the optimum, tight near it: superlinear convergence without wasted products.
-        goal = first * first.sqrt().clamp(max=0.25).square()
+        # Loose far from the optimum, tight near it, never tighter than was asked: superlinear convergence without
+        # wasted products.
+        goal = (first * first.sqrt().clamp(max=0.25).square()).clamp_min(self.slack)
         for _ in range(_CONJUGATE_STEPS):
             product = curvature.product(search) / totals + penalty * search
             length = _ratio(energy, _inner(search, product))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from torch import Tensor
 
+Place = TypeVar("Place")
+
+ROUGH_TOLERANCE = 1e-3
+"""So near the optimum a strength shows that it is far too weak; its last steps are the dearest of all."""
+_CLEARLY_WORSE = 2e-2
+"""Of the held-out loss: many times what the last steps add to it, which is nearly always more loss, not less."""
+
 PATH_TOLERANCE = 1e-6
 """A looser path stops short of the optimum where the classes separate, and so chooses too weak a penalty."""
-PATH_TOLERANCE_OF_MANY = 1e-5
-"""Of many rows, no loss rises by chance."""
-FINAL_TOLERANCE = 1e-8
-"""Newton's last step lands far nearer than its start: predictions are then exact to the last digit of float32."""
+FINAL_TOLERANCE = 1e-12
+"""Predictions are then exact to the last digit of float32."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,43 @@ class Chosen:
     @property
     def strength(self) -> float:
         return self.path[best(self.path)][0]
+
+
+def follow(
+    strengths: Sequence[float],
+    start: Place,
+    solve: Callable[[float, Place, float], Place],
+    loss: Callable[[Place], float],
+    tolerance: float,
+    rises: int,
+) -> tuple[list[tuple[float, float]], Place]:
+    """The path from strong to weak, each strength from the optimum of the one before, and the best one's optimum.
+
+    A strength is solved roughly first. On the way from a stronger penalty to a weaker one the fit is still the more
+    cautious: if it is clearly worse than the best already there, its own optimum is not needed.
+
+    Args:
+        strengths: Inverse penalties, rising.
+        start: Of the first of them.
+        solve: (strength, start, tolerance) → the optimum.
+        loss: Held-out loss there.
+        tolerance: Of what may turn out to be the best.
+        rises: As in `past_the_valley`.
+    """
+    path: list[tuple[float, float]] = []
+    place = kept = start
+    for strength in strengths:
+        place = solve(strength, place, ROUGH_TOLERANCE)
+        value = loss(place)
+        if not path or value < path[best(path)][1] + _CLEARLY_WORSE:
+            place = solve(strength, place, tolerance)
+            value = loss(place)
+        path.append((strength, value))
+        if best(path) == len(path) - 1:
+            kept = place
+        if past_the_valley(path, rises):
+            break
+    return path, kept
 
 
 def best(path: list[tuple[float, float]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,10 +16,10 @@ from cutpoint.heads.design import is_sparse
 from cutpoint.heads.modules import LinearHead
 from cutpoint.heads.paths import (
     FINAL_TOLERANCE,
-    PATH_TOLERANCE_OF_MANY,
+    PATH_TOLERANCE,
     Chosen,
     best,
-    past_the_valley,
+    follow,
 )
 from cutpoint.heads.ridge import Moments
 from cutpoint.heads.streamed import StreamedProblems
@@ -61,12 +62,11 @@ class StreamedRows:
         if self.is_regression:
             return self._ridge_path(numbers, strengths)
         kept, held = (self.problem.of(np.flatnonzero(rows)) for rows in (numbers != 0, numbers == 0))
-        solution, path = kept.zero(), list[tuple[float, float]]()
-        for strength in strengths:
-            solution = newton.solve(kept, strength, solution, PATH_TOLERANCE_OF_MANY)
-            path.append((strength, float(held.loss(solution.parameters) / held.totals)))
-            if past_the_valley(path, rises=1):
-                break
+
+        def loss(solution: newton.Solution) -> float:
+            return float(held.loss(solution.parameters) / held.totals)
+
+        path, _ = follow(strengths, kept.zero(), partial(newton.solve, kept), loss, PATH_TOLERANCE, rises=1)
         return Chosen(path, self._held_out(numbers, path[best(path)][0]) if out_of_fold else None)
 
     def solve(self, strength: float, start: Tensor | None) -> Tensor:
@@ -86,7 +86,7 @@ class StreamedRows:
         for fold in range(int(folds.max()) + 1):
             kept = self.problem.of(np.flatnonzero(folds != fold))
             begin = newton.approach(kept, strength)
-            solution = newton.solve(kept, strength, begin, PATH_TOLERANCE_OF_MANY)
+            solution = newton.solve(kept, strength, begin, PATH_TOLERANCE)
             for part in kept.of(np.flatnonzero(folds == fold)).parts(solution.parameters):
                 result[part.rows] = part.logits[:, 0].float()
         return result

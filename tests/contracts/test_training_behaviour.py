@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from cutpoint.model import Model
 from cutpoint.objectives import SupervisedLoss
 from cutpoint.regimes import Objective, Phase, Regime, resolve_regimes
 from cutpoint.training.fit import Fit
+from cutpoint.training.judge import Judged
 
 Benches = Callable[..., Any]
 PROBE_FIRST = Phase(train="head", solver="exact")
@@ -128,7 +130,7 @@ def test_unfreezing_goes_on_while_it_improves(benches: Benches, monkeypatch: pyt
     phase = Phase(train="all", one_block_at_a_time=True, until_plateau=True)
     fit = benches().fit(regime(phase), epochs=2, rate=3e-3)
     planted = {3: 1.0, 2: 0.9, 1: 0.95}
-    monkeypatch.setattr(fit._judge, "judge", lambda *_: (planted[fit.state.frozen_blocks], 0.5))
+    monkeypatch.setattr(fit._judge, "judge", lambda *_: Judged(planted[fit.state.frozen_blocks], 0.5))
     kept = {}
     for progress in fit:
         if progress.record and progress.record.best:
@@ -143,7 +145,7 @@ def test_refreezing_after_two_rises_in_a_row(benches: Benches, monkeypatch: pyte
     unstable = regime(Phase(train="all", refreeze=True, schedule="constant"))
     fit = bench.fit(unstable, epochs=8, rate=1e-3)
     planted = iter([1.0, 1.1, 1.2, 1.3, 1.4, 1.0, 1.1, 1.0])
-    monkeypatch.setattr(fit._judge, "judge", lambda source, positions: (next(planted), 0.5))
+    monkeypatch.setattr(fit._judge, "judge", lambda source, positions: Judged(next(planted), 0.5))
     frozen_then = []
     for progress in fit:
         if progress.record:
@@ -162,7 +164,9 @@ def test_refreezing_survives_a_resume(
     def start() -> Fit:
         fit = bench.fit(unstable, epochs=6, rate=1e-3)
         judge = {0: 1.0, 1: 1.1, 2: 1.2, 3: 1.3, 4: 1.4, 5: 0.9}
-        monkeypatch.setattr(fit._judge, "judge", lambda source, rows: (judge[fit.state.epochs_done], 0.5))
+        monkeypatch.setattr(
+            fit._judge, "judge", lambda source, rows: Judged(judge[fit.state.epochs_done], 0.5)
+        )
         return fit
 
     straight = run(start())
@@ -283,3 +287,21 @@ def test_callers_random_state_is_left_alone(benches: Benches) -> None:
     before = torch.get_rng_state()
     run(benches().fit(resolve_regimes("full-strong-augmentation")[0], epochs=1))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "name", ["linear-probe", "full", "preset-two-phase", "unfreeze-until-plateau", "mlp-head"]
+)
+def test_validation_rows_are_not_judged_twice(
+    benches: Benches, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = run(benches().fit(resolve_regimes(name)[0], epochs=3))
+    expected = fit.predict(fit.data.validation)
+    assert np.array_equal(fit.predict_validation(), expected)
+    fit.save(tmp_path / "fit.safetensors")
+    again = benches().fit(resolve_regimes(name)[0], epochs=3)
+    again.load(tmp_path / "fit.safetensors")
+    assert np.array_equal(run(again).predict_validation(), expected)
+    if name != "unfreeze-until-plateau":  # there an earlier stage may be the better one
+        monkeypatch.setattr(fit._judge, "scores", None)
+        assert np.array_equal(fit.predict_validation(), expected)

@@ -145,22 +145,27 @@ class Scaling:
         return weight, parameters[-1] - self.mean @ weight
 
 
+def moments(features: Features) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column, (D,) float64, in two passes over the rows."""
+    everything = np.arange(len(features))
+    count, width = features.shape
+    total = torch.zeros(2, width, dtype=torch.float64)
+    for _, chunk in chunks(features, everything):
+        total[0] += torch.from_numpy(chunk).double().sum(dim=0)
+    mean = total[0] / count
+    for _, chunk in chunks(features, everything):
+        total[1] += (torch.from_numpy(chunk).double() - mean).square_().sum(dim=0)
+    return mean, (total[1] / count).sqrt()
+
+
 def scaling_of(features: Features) -> Scaling:
     """Mean, scale and axes in a few passes over the rows.
 
     Raises:
         DataError: Values that are not finite.
     """
-    everything = np.arange(len(features))
-    count, width = features.shape
     look = look_at(features)
-    total, squares = np.zeros(width), np.zeros(width)
-    for _, chunk in chunks(features, everything):
-        total += chunk.sum(axis=0, dtype=np.float64)
-    mean = total / count
-    for _, chunk in chunks(features, everything):
-        squares += np.square(chunk - mean).sum(axis=0)
-    centre, deviation = torch.from_numpy(mean), torch.from_numpy(np.sqrt(squares / count))
+    centre, deviation = moments(features)
     if look.is_weighted:
         scale = constant_as_one(centre.norm(), deviation.square().mean().sqrt()).expand_as(deviation)
     else:

@@ -37,11 +37,10 @@ class Head(nn.Module):
         self.register_buffer("output_mean", torch.zeros(outputs))
         self.register_buffer("output_scale", torch.ones(outputs))
 
-    def standardise_inputs(self, features: Tensor) -> None:
-        """Take mean and scale from training features (N, width); constant features get scale 1."""
-        mean, scale = standardisation(features.double())
+    def standardise_inputs(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take means and deviations (width,) of training features; constant features get scale 1."""
         self.input_mean.copy_(mean)
-        self.input_scale.copy_(scale)
+        self.input_scale.copy_(constant_as_one(mean, deviation))
 
     def scale_outputs(self, targets: Tensor) -> None:
         """Take mean and scale from training targets (N,) or (N, outputs), for regression."""

@@ -36,6 +36,8 @@ from cutpoint.training.weights import Freezing
 from cutpoint.types import Cost, EpochRecord, Finding, Record, Retention, Score, Trial
 
 _CHECKPOINT_SECONDS = 20.0
+_MOST_TRAIN = 2_000
+"""Training rows that a finished fit is asked about: enough for a gap of some points, a fraction of an epoch."""
 
 
 class FitRecord(Record):
@@ -48,7 +50,7 @@ class FitRecord(Record):
     strength: float | None
     diverged: bool
     train: Score | None
-    """On the training rows; first fit only, as the two below."""
+    """On training rows, at most `_MOST_TRAIN`; first fit only, as the two below."""
     stored_bytes: int | None
     latency_ms: float | None
     peak_memory_bytes: int
@@ -144,11 +146,10 @@ class TrialRun:
         _, train, held = self._fits[number]
         with PeakMemory() as peak:
             fit = self._finish(str(number), recipe, train, held)
-        data = self.ground.fit_data(train, held)
-        np.save(self._predictions_file(number), fit.predict(data.validation), allow_pickle=False)
+        np.save(self._predictions_file(number), fit.predict_validation(), allow_pickle=False)
         train_score, model, kept = None, None, None
         if number == 0:
-            train_score = score(self.ground.task, data.targets[data.train], fit.predict(data.train))
+            train_score = self._train_score(fit)
             model = self._model(fit, {})
             kept = self.ground.reference.retention(model) if self.ground.reference else None
         record = FitRecord(
@@ -171,6 +172,12 @@ class TrialRun:
         if self.ground.judging.is_cross_validation:
             self._checkpoint(str(number)).unlink(missing_ok=True)
         return record
+
+    def _train_score(self, fit: Fit) -> Score:
+        """On the training rows, or as many as tell over- from underfitting."""
+        rows = np.random.default_rng(0).permutation(fit.data.train)[:_MOST_TRAIN]
+        rows = np.sort(rows) if len(rows) < len(fit.data.train) else fit.data.train
+        return score(self.ground.task, fit.data.targets[rows], fit.predict(rows))
 
     def _finish(
         self, name: str, recipe: Recipe, train: Rows, held: Rows, stop_after: int | None = None

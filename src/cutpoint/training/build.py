@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cutpoint.adapters.inject import inject
 from cutpoint.adapters.quantise import copy_for
 from cutpoint.features.seeding import seeded
+from cutpoint.heads.chunks import Chosen, Features, moments
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
 from cutpoint.heads.trees import TreesHead
 from cutpoint.model import Network
@@ -120,17 +121,16 @@ def _head(recipe: Recipe, data: FitData) -> Head:
     else:
         head = MLPHead(width, outputs, (regime.hidden,), regime.dropout)
     if regime.init == "pretrained" and recipe.stages[0].phase.solver == "gradient":
-        head.standardise_inputs(hold_still(_pooled(data), recipe, data))
+        head.standardise_inputs(*moments(hold_still(_pooled(data), recipe, data)))
     if data.task.kind == "regression":
         head.scale_outputs(torch.from_numpy(data.targets[data.train].astype(np.float32)))
     return head
 
 
-def _pooled(data: FitData) -> Tensor:
+def _pooled(data: FitData) -> Features:
     """(rows, width) pretrained features of the training rows, or of their words."""
     pooled = data.bank.pooled()
-    places = data.train if pooled.spans is None else pooled.spans.places(data.train)
-    return torch.from_numpy(pooled.final[places])
+    return Chosen(pooled.final, data.train if pooled.spans is None else pooled.spans.places(data.train))
 
 
 def _target_variance(data: FitData) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cutpoint.errors import DataError
 from cutpoint.features.seeding import seeded
-from cutpoint.heads.boosting import fit_trees
+from cutpoint.heads.boosting import FittedTrees, fit_trees
+from cutpoint.heads.chunks import Chosen, Features, as_array, chunks
 from cutpoint.heads.exact import ExactHead, fit_exact
 from cutpoint.regimes.recipe import Recipe
 from cutpoint.training.build import class_weights
@@ -20,6 +21,7 @@ from cutpoint.training.divergence import named
 from cutpoint.training.judge import Judge
 from cutpoint.training.source import Source
 from cutpoint.training.state import FitData
+from cutpoint.types import IGNORED
 
 
 def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed: int) -> float | None:
@@ -33,11 +35,9 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
     """
     weights = class_weights(recipe, data)
     with seeded(seed):  # a head is drawn before it is solved
-        features = hold_still(judge.features(source, data.train), recipe, data)
+        features = _features(data, judge, source)
         _check(features, data, judge)
-        solve = fit_trees if recipe.regime.head == "trees" else fit_exact
-        solved = solve(
-            features,
+        solved = _solved(recipe, hold_still(features, recipe, data))(
             judge.labels(data.train),
             data.task.for_heads,
             class_weights=None if weights is None else weights.numpy(),
@@ -48,12 +48,34 @@ def solve_head(recipe: Recipe, data: FitData, judge: Judge, source: Source, seed
     return solved.strength if isinstance(solved, ExactHead) else None
 
 
-def _check(features: Tensor, data: FitData, judge: Judge) -> None:
-    wrong = (~torch.isfinite(features).all(1)).cpu().numpy().nonzero()[0]
-    if len(wrong) == 0:
+def _solved(recipe: Recipe, features: Features) -> Callable[..., ExactHead | FittedTrees]:
+    """What solves on these features; of many, predictions that nobody reads would take most of the time."""
+    if recipe.regime.head == "trees":
+        return partial(fit_trees, features[:])
+    return partial(fit_exact, features, out_of_fold=False)
+
+
+def _features(data: FitData, judge: Judge, source: Source) -> Features:
+    """Of the rows, or words, that have a target; left on disk where they are."""
+    pooled = source.pooled
+    if pooled is None:
+        return as_array(judge.features(source, data.train))
+    if pooled.spans is None:
+        return Chosen(pooled.final, data.train)
+    has_target = data.targets[data.train] != IGNORED
+    is_word = np.arange(has_target.shape[1]) < pooled.spans.counts[data.train][:, None]
+    return Chosen(pooled.final, pooled.spans.places(data.train)[has_target[is_word]])
+
+
+def _check(features: Features, data: FitData, judge: Judge) -> None:
+    wrong = [
+        part[~np.isfinite(chunk).all(axis=1)] for part, chunk in chunks(features, np.arange(len(features)))
+    ]
+    places = np.concatenate(wrong)
+    if len(places) == 0:
         return
     owners = judge.owners(data.train)
-    rows = np.unique(data.train[wrong if owners is None else owners[wrong]])
+    rows = np.unique(data.train[places if owners is None else owners[places]])
     raise DataError(
         f"The features of {named(data.bank, rows.tolist())} are not finite.",
         "Look for inputs that are damaged, for weights that are no numbers, or a backbone that overflows in half "

@@ -33,7 +33,7 @@ from cutpoint.training.build import (
 from cutpoint.training.checkpoint import load_checkpoint, save_checkpoint
 from cutpoint.training.divergence import cause_of
 from cutpoint.training.exact_head import solve_head
-from cutpoint.training.judge import Judge
+from cutpoint.training.judge import Judge, Judged
 from cutpoint.training.keeper import Keeper
 from cutpoint.training.source import Positions, Source, source_for
 from cutpoint.training.state import FitData, FitState, Progress
@@ -88,6 +88,7 @@ class Fit:
         self._steps = sum(int(stage.phase.epochs) * self._steps_per_epoch(stage) for stage in recipe.stages)
         self._stepper: Stepper | None = None
         self._source: Source | None = None
+        self._kept: tuple[Source | None, NDArray[np.float32] | None] = (None, None)
         self._resumed: dict[str, Tensors] = {}
         self._unread = UnreadLosses(self.state, self.device)
 
@@ -123,6 +124,14 @@ class Fit:
     def predict(self, positions: Positions) -> NDArray[np.float32]:
         """(N, outputs) scores of the network as it stands."""
         return self._judge.scores(self._open_source(), positions)
+
+    def predict_validation(self) -> NDArray[np.float32]:
+        """The same of the validation rows, by a finished fit: as they were judged when the weights were kept.
+
+        They are judged anew where that was in another process, or what is read has changed since.
+        """
+        source, scores = self._kept
+        return self.predict(self.data.validation) if scores is None or source is not self._source else scores
 
     def features(self, positions: Positions, source: Source | None = None) -> Tensor:
         """(N, width) pooled features under the head as the network stands, or as the source has them; of words, a row
@@ -197,19 +206,21 @@ class Fit:
 
     def _end_epoch(self, stage: Stage) -> EpochRecord:
         started = time.perf_counter()
-        loss, metric, is_best = None, None, False
+        found, is_best = Judged(), False
         if stage.phase.loss == "contrastive":  # no head fits these features yet: there is nothing to judge
             self._keeper.go_on()
         else:
             with self._stepper.judged_weights() if self._stepper else nullcontext():
-                loss, metric = self._judge.judge(self._open_source(), self.data.validation)
+                found = self._judge.judge(self._open_source(), self.data.validation)
                 is_best = self._keeper.offer(
                     self.state,
-                    loss,
-                    metric,
+                    found.loss,
+                    found.metric,
                     ends_stage=self._is_last_epoch(stage),
                     is_start=self._is_start(stage),
                 )
+        if is_best:
+            self._kept = (self._source, found.scores)
         record = EpochRecord(
             phase=self.state.stage,
             epoch=self.state.epochs_done,
@@ -217,16 +228,16 @@ class Fit:
             steps=self.state.step,
             rate=self._rate(stage),
             train_loss=self.state.loss_sum / max(self.state.seen, 1),
-            validation_loss=loss,
-            validation_metric=metric,
+            validation_loss=found.loss,
+            validation_metric=found.metric,
             seconds=self.state.seconds + time.perf_counter() - started,
             best=is_best,
             first_loss=self.state.first_loss,
             worst_loss=self.state.worst_loss,
         )
         self.state.count_epoch(record)
-        if stage.phase.refreeze and loss is not None:
-            self._refreeze_if_unstable(stage, loss)
+        if stage.phase.refreeze and found.loss is not None:
+            self._refreeze_if_unstable(stage, found.loss)
         return record
 
     def _is_start(self, stage: Stage) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,22 @@ from cutpoint.types import IGNORED
 
 EVALUATION_BATCH = 64
 Found = TypeVar("Found")
+_Loss = tuple[float, float]
+"""Summed over some rows, and the weight that it is to be divided by."""
+
+
+class Judged(NamedTuple):
+    """What is found on some rows.
+
+    Attributes:
+        loss: Mean.
+        metric: Of the task.
+        scores: (N, …), see `Judge.scores`.
+    """
+
+    loss: float | None = None
+    metric: float | None = None
+    scores: NDArray[np.float32] | None = None
 
 
 class Judge:
@@ -42,14 +58,14 @@ class Judge:
 
     def features(self, source: Source, positions: Positions) -> Tensor:
         """(N, width) pooled features; where words are read out, (words with a target, width)."""
-        parts: dict[int, Tensor] = {}
-        for rows, features in self._run(source, positions, lambda features, _: features):
-            parts.update(zip(rows.tolist(), features, strict=True))
+        parts: list[Tensor] = [torch.empty(0)] * len(positions)
+        for places, features in self._run(source, positions, lambda features, _: features):
+            for place, part in zip(places.tolist(), features, strict=True):
+                parts[place] = part
         inside = self._is_target(positions)
-        ordered = [parts[row] for row in positions.tolist()]
         if inside is None:
-            return torch.stack(ordered)
-        return torch.cat([part[kept[: len(part)]] for part, kept in zip(ordered, inside, strict=True)])
+            return torch.stack(parts)
+        return torch.cat([part[kept[: len(part)]] for part, kept in zip(parts, inside, strict=True)])
 
     def labels(self, positions: Positions) -> NDArray[Any]:
         """The targets that belong to `features`: (N, …), or (words with a target,)."""
@@ -70,17 +86,17 @@ class Judge:
 
     def mean_loss(self, source: Source, positions: Positions) -> float:
         """Mean loss over the rows (over words or tokens, where those have the targets)."""
-        return self._judge(source, positions)[0]
+        return _mean(loss for _, (loss, _) in self._run(source, positions, self._loss_and_logits))
 
-    def judge(self, source: Source, positions: Positions) -> tuple[float | None, float | None]:
-        """Loss and the task's metric; None and None without rows, or where the loss is not finite."""
+    def judge(self, source: Source, positions: Positions) -> Judged:
+        """Loss, the task's metric and scores; none of them without rows, or where the loss is not finite."""
         if len(positions) == 0:
-            return None, None
+            return Judged()
         loss, scores = self._judge(source, positions)
         if not math.isfinite(loss):
-            return None, None
+            return Judged()
         targets = self.targets[positions].cpu().numpy()
-        return loss, float(self.metric.function(targets, scores, self.task))
+        return Judged(loss, float(self.metric.function(targets, scores, self.task)), scores)
 
     def figure(self, keep: str, loss: float, metric: float) -> float:
         """What decides which weights are kept, lower is better: the loss or the metric."""
@@ -89,31 +105,45 @@ class Judge:
         return -self.metric.sign * metric
 
     def _judge(self, source: Source, positions: Positions) -> tuple[float, NDArray[np.float32]]:
-        total, weight = 0.0, 0.0
-        scores: dict[int, NDArray[np.float32]] = {}
+        losses: list[_Loss] = []
+        table: NDArray[np.float32] | None = None
 
-        def judged(features: Tensor, rows: Positions) -> tuple[float, float, NDArray[np.float32]]:
-            logits, targets = self.network.head(features), self.targets[rows]
-            loss, counted = self.loss.total(logits, targets), self.loss.weight(targets)
-            return float(loss), float(counted), scores_of(self.task, logits, targets).float().cpu().numpy()
+        def judged(features: Tensor, rows: Positions) -> tuple[_Loss, NDArray[np.float32]]:
+            loss, logits = self._loss_and_logits(features, rows)
+            return loss, scores_of(self.task, logits, self.targets[rows]).float().cpu().numpy()
 
-        for rows, (loss, counted, found) in self._run(source, positions, judged):
-            total += loss
-            weight += counted
-            scores.update(zip(rows.tolist(), found, strict=True))
-        return total / weight if weight else math.nan, np.stack([scores[row] for row in positions.tolist()])
+        for places, (loss, found) in self._run(source, positions, judged):
+            losses.append(loss)
+            if table is None:
+                table = np.empty((len(positions), *found.shape[1:]), dtype=np.float32)
+            table[places] = found
+        assert table is not None
+        return _mean(losses), table
+
+    def _loss_and_logits(self, features: Tensor, rows: Positions) -> tuple[_Loss, Tensor]:
+        logits, targets = self.network.head(features), self.targets[rows]
+        return (float(self.loss.total(logits, targets)), float(self.loss.weight(targets))), logits
 
     def _run(
         self, source: Source, positions: Positions, function: Callable[[Tensor, Positions], Found]
     ) -> Iterator[tuple[Positions, Found]]:
-        """Batches of positions with the function of their features; texts of like length together."""
-        order = positions
+        """Places in `positions`, batch by batch, with the function of the features there; texts of like length
+        together."""
+        order = np.arange(len(positions))
         if source.lengths is not None:
-            order = positions[np.argsort(source.lengths[positions], kind="stable")]
+            order = np.argsort(source.lengths[positions], kind="stable")
 
-        def run(rows: Positions) -> Found:
+        def run(places: Positions) -> Found:
+            rows = positions[places]
             return function(source.features(*source.read(rows, 0, False)), rows)
 
         with inference(self.network):
             for start in range(0, len(order), EVALUATION_BATCH):
                 yield from in_parts(run, order[start : start + EVALUATION_BATCH])
+
+
+def _mean(losses: Iterable[_Loss]) -> float:
+    total = weight = 0.0
+    for loss, counted in losses:
+        total, weight = total + loss, weight + counted
+    return total / weight if weight else math.nan

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.features.activations import PooledFeatures
 from cutpoint.features.augmentation import augment
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.cut import Cut, valid_cuts
@@ -35,12 +36,14 @@ class Source:
         read: (positions, epoch, whether training) → a batch.
         features: That batch, spread → what the backbone puts out.
         lengths: (N,) tokens of each of the bank's rows where batches are padded to their longest; else None.
+        pooled: The features themselves, on disk, where they are what is read; else None.
     """
 
     cut: int
     read: Callable[[Positions, int, bool], Batch]
     features: Callable[..., Tensor]
     lengths: Positions | None = None
+    pooled: PooledFeatures | None = None
 
 
 def source_for(
@@ -76,7 +79,7 @@ def _pooled_source(bank: FeatureBank, device: torch.device) -> Source:
         return (_sent(pooled.read(positions), device),)
 
     counts = None if pooled.spans is None else pooled.spans.counts
-    return Source(len(bank.backbone.blocks), read, lambda features: features, counts)
+    return Source(len(bank.backbone.blocks), read, lambda features: features, counts, pooled)
 
 
 def _activation_source(

@@ -20,7 +20,7 @@ from cutpoint.backbones.load import load_backbone
 from cutpoint.errors import ArtifactError
 from cutpoint.heads.modules import LinearHead
 from cutpoint.model import Model, Network
-from cutpoint.types import Task
+from cutpoint.types import Decoding, Task
 
 TASK = Task(kind="multiclass", labels=("a", "b", "c"))
 TEXTS = ["the cat saw two", "dog run home", "cow"]
@@ -131,3 +131,16 @@ def test_a_model_replaces_a_model_and_nothing_else(saved: tuple[Model, Path], tm
     (tmp_path / "thesis").mkdir()
     with pytest.raises(ArtifactError, match="not a model folder"):
         save_model(plain, tmp_path / "thesis")
+
+
+@pytest.mark.parametrize("decoding", ["full", "reduced"])
+def test_large_pictures_are_decoded_as_in_training(decoding: Decoding, tmp_path: Path) -> None:
+    backbone = load_backbone("builtin:glyphs").with_decoding(decoding)
+    head = Network(backbone.module, LinearHead(backbone.width, 3))
+    folder = save_model(
+        Model(backbone, head, TASK, "linear-probe", cut=len(backbone.blocks)), tmp_path / "model"
+    )
+    facts = json.loads((folder / "cutpoint.json").read_text())
+    # Models of earlier versions say nothing of it, and were trained on full decodings.
+    assert facts["preprocessing"].get("decoding", "full") == decoding
+    assert load_model(folder).backbone.preprocessing == backbone.preprocessing

@@ -48,6 +48,7 @@ from cutpoint.heads.trees import TreesHead
 from cutpoint.model import Model, Network
 from cutpoint.types import (
     BackboneReference,
+    ImagePreprocessing,
     Preprocessing,
     Provenance,
     Record,
@@ -190,6 +191,8 @@ def load_model(
             f"The backbone given has other weights than the one that {folder} was trained on.",
             "Give the backbone that the model was trained on.",
         )
+    if isinstance(facts.preprocessing, ImagePreprocessing | VectorPreprocessing):
+        backbone = backbone.with_decoding(facts.preprocessing.decoding)
     check_preprocessing(facts.preprocessing, facts.preprocessing_digest, backbone)
     use_channels_last(backbone.module)
     module = _with_changes(backbone, tensors)

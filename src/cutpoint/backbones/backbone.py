@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from cutpoint.backbones.inputs import Inputs
-from cutpoint.types import BackboneReference, Preprocessing, Provenance
+from cutpoint.backbones.inputs import ImageInputs, Inputs, VectorInputs
+from cutpoint.types import (
+    BackboneReference,
+    Decoding,
+    ImagePreprocessing,
+    Preprocessing,
+    Provenance,
+    VectorPreprocessing,
+)
 
 
 @dataclass(frozen=True)
@@ -64,3 +71,15 @@ class Backbone:
     def preprocessing(self) -> Preprocessing:
         """What `inputs` carries out, as it is written down."""
         return self.inputs.preprocessing
+
+    def with_decoding(self, decoding: Decoding) -> Backbone:
+        """The same with JPEGs decoded so, which is ours to choose: no backbone declares it."""
+        own = self.preprocessing
+        if not isinstance(own, ImagePreprocessing | VectorPreprocessing) or own.decoding == decoding:
+            return self
+        inputs: Inputs
+        if isinstance(own, ImagePreprocessing):
+            inputs = ImageInputs(own.model_copy(update={"decoding": decoding}))
+        else:
+            inputs = VectorInputs(own.model_copy(update={"decoding": decoding}))
+        return replace(self, inputs=inputs)

@@ -41,6 +41,7 @@ def load_builtin(name: str = GLYPHS) -> Backbone:
         size=(size, size),
         resize=(size, size),
         interpolation="bilinear",
+        decoding="reduced",
         mean=tuple(configuration["mean"]),
         std=tuple(configuration["std"]),
         made_by="cutpoint",

@@ -300,6 +300,7 @@ def _preprocessing(configuration: Mapping[str, Any], image_size: int | None) -> 
         size=size,
         resize=scaled if resolved["crop_mode"] == "squash" else scaled[0],
         interpolation=resolved["interpolation"],
+        decoding="reduced",
         mean=tuple(resolved["mean"]),
         std=tuple(resolved["std"]),
         made_by="timm",

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cutpoint.adapters.inject import is_adapter_parameter
-from cutpoint.backbones.preprocessing import normalise, prepare
-from cutpoint.data.images import open_image
+from cutpoint.backbones.preprocessing import normalise, open_for, prepare
 from cutpoint.data.numbers import row_as_numbers
 from cutpoint.data.statistics import image_statistics
 from cutpoint.types import ImagePreprocessing, Preprocessing, VectorPreprocessing
@@ -94,7 +93,7 @@ class ImageInputs(Inputs):
 
     def prepare(self, source: Any) -> NDArray[Any]:
         """A path, PIL image or uint8 array as the cropped uint8 image."""
-        return prepare(self.preprocessing, open_image(source, self.preprocessing.channels))
+        return prepare(self.preprocessing, open_for(self.preprocessing, source))
 
     def to_network(self, batch: Tensor) -> Tensor:
         """float32 (B, channels, height, width)."""
@@ -122,7 +121,7 @@ class VectorInputs(Inputs):
     def prepare(self, source: Any) -> NDArray[Any]:
         """float32 (width,)."""
         if self.preprocessing.kind == "statistics":
-            return image_statistics(open_image(source))
+            return image_statistics(source, self.preprocessing.decoding)
         if isinstance(source, Mapping):
             return row_as_numbers(source, self.preprocessing.columns)
         return np.asarray(source, dtype=np.float32)

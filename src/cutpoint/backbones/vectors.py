@@ -19,7 +19,7 @@ VECTOR_NAME = "features"
 
 def statistics_backbone() -> Backbone:
     """Colour, thumbnail and gradient statistics of an image; see `cutpoint.data.statistics`."""
-    preprocessing = VectorPreprocessing(kind="statistics", width=STATISTICS_WIDTH)
+    preprocessing = VectorPreprocessing(kind="statistics", width=STATISTICS_WIDTH, decoding="reduced")
     reference = BackboneReference(kind="builtin", name=STATISTICS_NAME, digest="statistics-1")
     return _without_network(reference, preprocessing, Provenance(licence="Apache-2.0", trained_on="nothing"))
 

@@ -15,15 +15,13 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from cutpoint.data.images import DRAFT_SIDE, decode, open_header, open_image, read_in_order
+from cutpoint.data.images import DRAFT_SIDE, decode, is_lying, open_header, open_image, read_in_order
 from cutpoint.data.inspect import Progress, row_key
 from cutpoint.data.inspect_texts import parts_of
 
 _THUMBNAIL = 16
 DETAIL = 64
 """Pixels a side of what is compared where fingerprints are alike."""
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
-"""EXIF tag, and its values that swap width and height."""
 
 SHINGLE = 5
 """Characters of a shingle."""
@@ -177,7 +175,7 @@ def _small(source: Any) -> tuple[Image.Image, tuple[int, int], int]:
         return image, image.size, 0
     with open_header(Path(source)) as opened:
         width, height = opened.size
-        if opened.getexif().get(_ORIENTATION) in _LYING:
+        if is_lying(opened):
             width, height = height, width
         opened.draft(opened.mode, (DRAFT_SIDE, DRAFT_SIDE))
         return decode(opened), (width, height), Path(source).stat().st_size

@@ -24,6 +24,8 @@ IMAGE_SUFFIXES = frozenset(
 
 
 Answer = TypeVar("Answer")
+Size = tuple[int, int]
+"""Width and height, as Pillow has them."""
 
 _AHEAD = 64
 DRAFT_SIDE = 64
@@ -62,7 +64,13 @@ _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def open_image(source: Any, channels: int = 3) -> Image.Image:
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+"""EXIF tag, and its values that swap width and height."""
+
+
+def open_image(
+    source: Any, channels: int = 3, reduce: Callable[[Image.Image], Image.Image] | None = None
+) -> Image.Image:
     """Open an image upright, opaque and with 8 bits a channel.
 
     The EXIF orientation is applied; transparency (alpha, transparent palette entries) is laid on white; CMYK
@@ -74,6 +82,8 @@ def open_image(source: Any, channels: int = 3) -> Image.Image:
         source: A path, the bytes of a file, a PIL image, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or
             (H, W, 4).
         channels: 3 for mode RGB, 1 for mode L.
+        reduce: What is done with a file that is opened and not decoded yet, such as `cutpoint.data.reduced.reduced`.
+            Pixels in memory are taken as they are.
 
     Raises:
         DataError: The source cannot be read as an image; the message names the file.
@@ -90,7 +100,7 @@ def open_image(source: Any, channels: int = 3) -> Image.Image:
                 return decode(_from_array(source), channels)
             file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
             with open_header(file) as image:
-                return decode(image, channels)
+                return decode(image if reduce is None else reduce(image), channels)
     except DataError:
         raise
     # Pillow's decoders raise almost anything on a damaged file, from SyntaxError to struct.error.
@@ -115,6 +125,15 @@ def open_header(file: Path | io.BytesIO) -> Image.Image:
             f"{image.width} × {image.height} pixels are more than the limit of {limit:,}"
         )
     return image
+
+
+def is_lying(image: Image.Image) -> bool:
+    """Whether width and height change places when the image is put upright."""
+    try:
+        return image.getexif().get(_ORIENTATION) in _LYING
+    # Damaged metadata raise almost anything; `decode` leaves such an image as it lies.
+    except Exception:
+        return False
 
 
 def decode(image: Image.Image, channels: int = 3) -> Image.Image:

@@ -33,6 +33,7 @@ from cutpoint.types.data import (
 from cutpoint.types.evidence import Audit, Exhibit, Finding, LabelIssue, Severity
 from cutpoint.types.preprocessing import (
     BackboneReference,
+    Decoding,
     ImagePreprocessing,
     ImageRange,
     Preprocessing,
@@ -75,6 +76,7 @@ __all__ = [
     "Cost",
     "DataSummary",
     "Dataset",
+    "Decoding",
     "EpochRecord",
     "Exhibit",
     "Finding",

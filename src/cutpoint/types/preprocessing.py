@@ -8,6 +8,15 @@ from pydantic import Field
 
 from cutpoint.types.record import Record
 
+Decoding = Literal["full", "reduced"]
+"""How a JPEG is decoded: in full · at a half, a quarter or an eighth of its size, where that is still thrice the width
+and height that are wanted."""
+
+
+def _is_full(decoding: Decoding) -> bool:
+    """Left out of what is written: so it stays what it was before there was a choice, with its digest."""
+    return decoding == "full"
+
 
 class ImagePreprocessing(Record):
     """How an image file becomes the backbone's input; it travels with the model everywhere.
@@ -23,6 +32,7 @@ class ImagePreprocessing(Record):
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = "bicubic"
     crop_rounding: Literal["nearest even", "down"] = "nearest even"
     """How half a pixel of margin is rounded when the crop is centred: libraries differ."""
+    decoding: Decoding = Field("full", exclude_if=_is_full)
     mean: tuple[float, ...]
     std: tuple[float, ...]
     made_by: str
@@ -58,6 +68,8 @@ class VectorPreprocessing(Record):
     width: int
     columns: tuple[TableColumn, ...] = ()
     """Of a raw table, in order; empty where rows are taken as they are."""
+    decoding: Decoding = Field("full", exclude_if=_is_full)
+    """Of an image."""
     made_by: str = "cutpoint"
 
 

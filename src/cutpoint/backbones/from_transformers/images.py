@@ -187,6 +187,7 @@ def _preprocessing(processor: Any) -> ImagePreprocessing:
         resize=resize,
         interpolation=_INTERPOLATION[Image.Resampling(processor.resample)],
         crop_rounding="down",
+        decoding="reduced",
         mean=tuple(processor.image_mean) if processor.do_normalize else (0.0,) * channels,
         std=tuple(processor.image_std) if processor.do_normalize else (1.0,) * channels,
         made_by=f"transformers.{type(processor).__name__}",

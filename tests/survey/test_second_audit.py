@@ -6,6 +6,7 @@ import io
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from cutpoint.backbones.vectors import vector_backbone
 from cutpoint.data import load_dataset
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
+from cutpoint.heads.chunks import Chosen
 from cutpoint.planning.judging import plan_judging
 from cutpoint.planning.settings import Settings
+from cutpoint.survey import second_audit
 from cutpoint.survey.label_gain import label_gain_findings
 from cutpoint.survey.probabilities import out_of_sample
 from cutpoint.survey.second_audit import audit_features, audit_with_backbone
@@ -139,6 +142,36 @@ def test_rows_beyond_the_limit_are_asked_about_too(rows: Dataset, monkeypatch: p
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     clean = np.setdiff1d(train, flipped)
     assert (probabilities.argmax(axis=1) == rows.targets[train])[np.isin(train, clean)].mean() > 0.9
+
+
+def test_near_duplicates_are_looked_for_among_drawn_rows_that_alone_are_read(
+    rows: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_audit, "MOST_COMPARED", 200)
+    judging = plan_judging(rows, Settings())
+    bank = FeatureBank(vector_backbone(_WIDTH), rows, judging.rows, ActivationCache(tmp_path))
+    material = second_audit._Material(rows, judging.rows, bank, seed=3)
+    everything = np.concatenate([material.rows, material.test_rows])
+    drawn = np.sort(np.random.default_rng(3).permutation(len(everything))[:200])
+    compared: list[np.ndarray] = []
+
+    def remember(dataset: Dataset, own: np.ndarray, features: np.ndarray, seed: int) -> tuple[Finding, ...]:
+        compared.extend([own, features])
+        return ()
+
+    monkeypatch.setattr(neighbours, "neighbour_findings", remember)
+    read: list[int] = []
+
+    class Counted(Chosen):
+        def __getitem__(self, asked: Any, /) -> Any:
+            read.append(len(asked))
+            return super().__getitem__(asked)
+
+    monkeypatch.setattr(second_audit, "Chosen", Counted)
+    second_audit._neighbours(material, material.known(), material.unknown())
+    assert np.array_equal(compared[0], everything[drawn])
+    assert np.array_equal(compared[1], np.asarray(rows.inputs)[everything[drawn]])
+    assert len(material.test_rows) and sum(read) < 200
 
 
 def test_gain_of_corrected_labels_is_measured(rows: Dataset, tmp_path: Path) -> None:

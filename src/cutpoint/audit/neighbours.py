@@ -82,7 +82,7 @@ def neighbour_findings(
     """
     _, first = np.unique([dataset.keys[row] for row in rows], return_index=True)
     kept = np.sort(first)
-    pairs = near_pairs(np.asarray(features)[kept], seed)
+    pairs = near_pairs(features if len(kept) == len(rows) else features[kept], seed)
     own = rows[kept]
     found = Pairs(own[pairs.left], own[pairs.right], pairs.likeness)
     split_of = dataset.split_names()
@@ -128,11 +128,13 @@ def _both(dataset: Dataset, left: int, right: int, likeness: float) -> tuple[Exh
 
 def _directions(features: NDArray[np.floating]) -> Vectors:
     """Centred rows of length 1; what all rows have in common would make all alike."""
-    centred = np.asarray(features, dtype=np.float32) - features.mean(axis=0, dtype=np.float64).astype(
-        np.float32
-    )
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.maximum(length, 1e-12), dtype=np.float32)
+    centred: Vectors = np.asarray(features, dtype=np.float32) - features.mean(
+        axis=0, dtype=np.float64
+    ).astype(np.float32)
+    for start in range(0, len(centred), _BLOCK):  # in place: of many rows a copy is dear
+        part = centred[start : start + _BLOCK]
+        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+    return centred
 
 
 def _alike(vectors: Vectors, random: np.random.Generator) -> tuple[Rows, Rows]:

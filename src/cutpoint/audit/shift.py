@@ -7,6 +7,7 @@ A linear classifier is taught to tell test from training examples and asked abou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,14 @@ FEWEST_ROWS = 20
 _FOLDS = 5
 _Z = 1.959963984540054
 _SHOWN = 4
+
+
+class Table(Protocol):
+    """(N, D) features that give some rows when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,8 @@ class Shift:
 
 
 def split_shift(
-    train: NDArray[np.floating],
-    test: NDArray[np.floating],
+    train: Table,
+    test: Table,
     *,
     train_groups: NDArray[np.generic] | None = None,
     test_groups: NDArray[np.generic] | None = None,
@@ -97,9 +106,9 @@ def split_shift(
 def shift_findings(
     dataset: Dataset,
     train_rows: Rows,
-    train: NDArray[np.floating],
+    train: Table,
     test_rows: Rows,
-    test: NDArray[np.floating],
+    test: Table,
     seed: int = 0,
 ) -> tuple[Finding, ...]:
     """A warning where test examples are told from training examples beyond doubt and `MARGIN`.

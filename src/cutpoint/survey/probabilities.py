@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from cutpoint.data.splits import class_counts
+from cutpoint.heads.chunks import Features, chunks
 from cutpoint.heads.exact import fit_exact
 from cutpoint.planning.judging import Rows
 from cutpoint.types import Dataset
@@ -22,7 +23,7 @@ _FOLDS = 5
 
 
 def out_of_sample(
-    dataset: Dataset, rows: Rows, features: NDArray[np.float32], seed: int
+    dataset: Dataset, rows: Rows, features: Features, seed: int
 ) -> tuple[Rows, NDArray[np.float32]]:
     """Probabilities of an exact linear head for rows that it was not fitted on.
 
@@ -55,11 +56,13 @@ def out_of_sample(
         return rows[:0], np.zeros((0, dataset.task.outputs), dtype=np.float32)
     others = np.setdiff1d(possible, fitted)
     with torch.inference_mode():
-        logits = solved.head(torch.from_numpy(np.ascontiguousarray(features[others])))
-        answers = logits.softmax(dim=1).numpy()
+        answers = [
+            solved.head(torch.from_numpy(chunk)).softmax(dim=1).numpy()
+            for _, chunk in chunks(features, others)
+        ]
     asked = np.concatenate([fitted, others])
     order = np.argsort(asked)
-    return rows[asked[order]], np.concatenate([solved.out_of_fold, answers])[order]
+    return rows[asked[order]], np.concatenate([solved.out_of_fold, *answers])[order]
 
 
 def _drawn(targets: NDArray[np.int64], classes: int, seed: int) -> Rows:

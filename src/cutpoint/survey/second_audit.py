@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cutpoint.audit import labels, neighbours, pretraining, shift
 from cutpoint.backbones.backbone import Backbone
@@ -19,6 +18,7 @@ from cutpoint.data.splits import class_counts
 from cutpoint.evaluation.findings import gravest_first
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
+from cutpoint.heads.chunks import Chosen, Features, chunks
 from cutpoint.planning.judging import Judging, Rows
 from cutpoint.planning.watcher import Watcher
 from cutpoint.survey.label_gain import label_gain_findings
@@ -28,7 +28,9 @@ from cutpoint.types import Audit, Dataset, Finding, LabelIssue
 MOST_TEST = 5_000
 """Test examples whose features are computed; of more, so many are drawn."""
 MOST_COMPARED = 20_000
-"""Examples among which near duplicates are looked for."""
+"""Examples among which near duplicates are looked for, …"""
+_MOST_NUMBERS = 16_000_000
+"""… and rows times columns: they are held, and that several times."""
 
 _CODES = (labels.CODE, neighbours.WITHIN, shift.CODE, pretraining.CODE)
 
@@ -92,12 +94,12 @@ class _Material:
         rows = self.dataset.splits.get("test", np.zeros(0, dtype=np.int64))
         return np.sort(np.random.default_rng(self.seed).permutation(rows)[:MOST_TEST])
 
-    def known(self) -> NDArray[np.float32]:
-        """Features of the training and validation rows."""
-        return self.bank.pooled().final[self.bank.positions(self.rows)]
+    def known(self) -> Features:
+        """Features of the training and validation rows, read when they are asked for."""
+        return Chosen(self.bank.pooled().final, self.bank.positions(self.rows))
 
-    def unknown(self) -> NDArray[np.float32]:
-        """Features of the test rows."""
+    def unknown(self) -> Features:
+        """Features of the test rows, likewise."""
         known, rows = self.bank, self.test_rows
         if not len(rows):
             return np.zeros((0, known.backbone.width), dtype=np.float32)
@@ -124,7 +126,7 @@ def _second(material: _Material, watcher: Watcher) -> Audit:
         else "Auditing the labels."
     )
     known, unknown = material.known(), material.unknown()
-    if not (np.isfinite(known).all() and np.isfinite(unknown).all()):
+    if not (_are_finite(known) and _are_finite(unknown)):
         return Audit(checked=(), not_checked=dict.fromkeys(_CODES, "some features are not finite"))
     checks = _checks(material, known, unknown)
     found = {code: check() for code, (check, reason) in checks.items() if not reason}
@@ -143,7 +145,11 @@ def _no_features(material: _Material) -> str:
     return "" if len(material.rows) else "there are no training examples"
 
 
-def _checks(material: _Material, known: NDArray[np.float32], unknown: NDArray[np.float32]) -> Checks:
+def _are_finite(features: Features) -> bool:
+    return all(np.isfinite(chunk).all() for _, chunk in chunks(features, np.arange(len(features))))
+
+
+def _checks(material: _Material, known: Features, unknown: Features) -> Checks:
     dataset, seed = material.dataset, material.seed
     numbers = "rows of numbers are compared as they are" if dataset.modality == "features" else ""
     return {
@@ -160,7 +166,7 @@ def _checks(material: _Material, known: NDArray[np.float32], unknown: NDArray[np
     }
 
 
-def _labels(material: _Material, known: NDArray[np.float32]) -> Found:
+def _labels(material: _Material, known: Features) -> Found:
     dataset, rows = material.dataset, material.rows
     asked, probabilities = out_of_sample(dataset, rows, known, material.seed)
     if len(asked) < labels.FEWEST:
@@ -171,10 +177,13 @@ def _labels(material: _Material, known: NDArray[np.float32]) -> Found:
     return labels.label_findings(dataset, asked, probabilities, issues), issues
 
 
-def _neighbours(material: _Material, known: NDArray[np.float32], unknown: NDArray[np.float32]) -> Found:
-    rows, features = np.concatenate([material.rows, material.test_rows]), np.concatenate([known, unknown])
-    drawn = np.sort(np.random.default_rng(material.seed).permutation(len(rows))[:MOST_COMPARED])
-    return neighbours.neighbour_findings(material.dataset, rows[drawn], features[drawn], material.seed), ()
+def _neighbours(material: _Material, known: Features, unknown: Features) -> Found:
+    rows = np.concatenate([material.rows, material.test_rows])
+    most = min(MOST_COMPARED, _MOST_NUMBERS // known.shape[1])
+    drawn = np.sort(np.random.default_rng(material.seed).permutation(len(rows))[:most])
+    is_known = drawn < len(known)
+    features = np.concatenate([known[drawn[is_known]], unknown[drawn[~is_known] - len(known)]])
+    return neighbours.neighbour_findings(material.dataset, rows[drawn], features, material.seed), ()
 
 
 def _pretraining(material: _Material) -> Found:
@@ -183,10 +192,10 @@ def _pretraining(material: _Material) -> Found:
     return pretraining.pretraining_finding(labels_of_task, backbone.source_classes, backbone.name), ()
 
 
-def _training(material: _Material, known: NDArray[np.float32]) -> tuple[Rows, NDArray[np.float32]]:
+def _training(material: _Material, known: Features) -> tuple[Rows, Features]:
     """Training rows alone: a given validation split may come from elsewhere again."""
     own = np.isin(material.rows, material.dataset.splits["train"])
-    return material.rows[own], known[own]
+    return material.rows[own], Chosen(known, np.flatnonzero(own))
 
 
 def _no_labels(material: _Material) -> str:

@@ -5,8 +5,8 @@ scales and shifts the channels (float32).
 
 Pixel for pixel, but for large JPEGs where the record says "reduced", as those of loaded backbones do. Of such, prepared
 pixels differed from those of a full decoding by 5 of 255 at most and by .25 in the mean, and features had a cosine of
-.999 or more with those of a full decoding: about what saving the file again at quality 95 changes. docs/concepts/engines.md
-has the figures.
+.999 or more with those of a full decoding: about what saving the file again at quality 95 changes. The figures stand in
+docs/concepts/engines.md.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from cutpoint.features.bank import FeatureBank
 from cutpoint.features.layer_probe import held_out_score
 from cutpoint.features.seeding import seeded
 from cutpoint.features.spans import Rows
+from cutpoint.heads.chunks import Chosen, Features
 from cutpoint.runtime import available_memory
 from cutpoint.survey.source_distance import source_distances
 from cutpoint.types import IGNORED, Axes, Circumstances, Cost, Dataset, LayerProbe, Task, TaskKind
@@ -130,18 +131,19 @@ def _probed_task(task: Task) -> Task:
     return asked.model_copy(update={"metric": _PLAIN_METRICS.get(asked.kind, "accuracy")})
 
 
-def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Array, Array, Array | None]:
+def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Features, Array, Array | None]:
     """What a head sees of these rows of the data set: features (N, width), targets, and groups to be held out together.
 
-    Of tags, N counts words, and the words of a sentence are a group where there are no others.
+    Of tags, N counts words, and the words of a sentence are a group where there are no others. Features are read when
+    they are asked for.
     """
     positions = bank.positions(rows)
     pooled, targets = bank.pooled(), bank.targets[positions]
     groups = bank.dataset.groups_of(rows)
     if pooled.spans is None:
-        features = pooled.final[positions]
+        features = Chosen(pooled.final, positions)
     else:  # each row is a sentence, and its words, held out together, are what the head sees
-        features = pooled.final[pooled.spans.places(positions)]
+        features = Chosen(pooled.final, pooled.spans.places(positions))
         owners = np.repeat(np.arange(len(rows)), (targets != IGNORED).sum(axis=1))
         groups = owners if groups is None else groups[owners]
         targets = targets[targets != IGNORED]
@@ -151,7 +153,7 @@ def under_a_head(bank: FeatureBank, rows: Rows) -> tuple[Array, Array, Array | N
 def _probe(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float | None:
     """Held-out score of an exact head on the frozen features; None where the examples allow none."""
     features, targets, groups = under_a_head(bank, rows)
-    return held_out_score(features, targets, task, strengths=_STRENGTHS, groups=groups, seed=seed)
+    return held_out_score(features[:], targets, task, strengths=_STRENGTHS, groups=groups, seed=seed)
 
 
 def _chance(bank: FeatureBank, rows: Rows, task: Task) -> float | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cutpoint.data.collected import counted
 from cutpoint.evaluation.comparison import PROVEN, PairedGain, paired_gain
 from cutpoint.features.bank import FeatureBank
+from cutpoint.heads.chunks import Chosen, chunks
 from cutpoint.heads.exact import fit_exact
 from cutpoint.planning.judging import Judging, Rows
 from cutpoint.types import Dataset, Finding
@@ -60,17 +61,20 @@ def _answers(
     """Probabilities (held, classes) of a head that is taught these targets on the training rows."""
     features = bank.pooled().final
     solved = fit_exact(
-        features[bank.positions(train)],
+        Chosen(features, bank.positions(train)),
         targets[train],
         dataset.task,
         strengths=_STRENGTHS,
         groups=dataset.groups_of(train),
         seed=seed,
+        out_of_fold=False,
     )
-    asked = np.ascontiguousarray(features[bank.positions(held)])
     with torch.inference_mode():
-        answers: NDArray[np.float32] = solved.head(torch.from_numpy(asked)).softmax(dim=1).numpy()
-    return answers
+        answers = [
+            solved.head(torch.from_numpy(chunk)).softmax(dim=1).numpy()
+            for _, chunk in chunks(features, bank.positions(held))
+        ]
+    return np.concatenate(answers)
 
 
 def _finding(dataset: Dataset, judging: Judging, gain: PairedGain) -> Finding:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cutpoint.errors import DataError
 from cutpoint.evaluation.learning_curve import Extrapolated, extrapolate
 from cutpoint.evaluation.metrics import METRICS
+from cutpoint.heads.chunks import Features
 from cutpoint.survey.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
 from cutpoint.survey.labels_sentence import labels_sentence
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
@@ -27,8 +28,8 @@ Array = NDArray[Any]
 
 
 def labels_curve(
-    features: NDArray[np.float32],
-    without: NDArray[np.float32] | None,
+    features: Features,
+    without: Features | None,
     targets: Array,
     task: Task,
     *,
@@ -49,17 +50,19 @@ def labels_curve(
         None where the rows are too few for two shares, or the metric is not defined on them.
     """
     task = task.for_heads
-    if task.kind == "language" or not np.isfinite(features).all():
+    if task.kind == "language":
         return None
     count, width = len(targets), max(each.shape[1] for each in (features, without) if each is not None)
     chosen = _chosen_rows(count, width * max(task.outputs, 1), seed)
-    targets = targets[chosen]
+    targets, own = targets[chosen], features[chosen]
+    if not np.isfinite(own).all():
+        return None
     held_out = None if groups is None else groups[chosen]
     bench = Bench.of(targets, task, held_out, seed)
     if bench is None or len(bench.shares) < 2:
         return None
     try:
-        transfer = bench.measure(features[chosen])
+        transfer = bench.measure(own)
         rival = [None] * len(transfer) if without is None else bench.measure(without[chosen])
     except DataError:  # the metric is not defined on these rows, such as one class alone
         return None

@@ -260,7 +260,10 @@ def _with_records(trial: Trial) -> Trial:
     if trial.status != "finished" or trial.cost.seconds is None:
         return trial
     predicted = trial.cost.model_copy(
-        update={"seconds": trial.cost.seconds / ratio, "peak_memory_bytes": int(2.5e6 * trial.cost.seconds)}
+        update={
+            "seconds": trial.cost.seconds / ratio,
+            "peak_memory_bytes": int((trial.cost.peak_memory_bytes or 0) / 1.6),
+        }
     )
     proof = (
         {}

@@ -196,15 +196,12 @@ def test_predicted_costs_are_held_against_measured_ones() -> None:
     assert seconds.startswith(
         "Seconds: measured 1.25× the prediction in the median of 8 trials, 2.60× at worst"
     )
-    # Samples hold 4 bytes measured beside 2.5 predicted, on top of what the process holds anyway.
-    assert memory.startswith(
-        "Memory beyond the leanest trial's: measured 1.60× the prediction in the median of 6"
-    )
+    assert memory.startswith("Memory: measured 1.60× the prediction in the median of 8")
     assert stored == "Stored bytes: as predicted in 8 trials."
     assert outcomes(sample_result.ten_classes()) == ()
 
 
-def test_memory_of_a_process_says_nothing_of_small_fits() -> None:
+def test_measured_memory_says_nothing_of_small_fits() -> None:
     result = sample_evidence.with_evidence()
     small = tuple(
         trial.model_copy(

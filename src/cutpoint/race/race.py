@@ -310,8 +310,8 @@ class Race:
             self._record(trial, comparison)
 
     def _over_limits(self, trial: Trial) -> str:
-        """The limit that a trial breaks as it was measured; memory was judged by its prediction, since what is measured
-        is the whole process's."""
+        """The limit that a trial breaks as it was measured; memory was judged by its prediction, before the trial: what
+        the allocator then kept in holes is no property of the model."""
         backbone = self.banks[trial.backbone].backbone
         cost = trial.cost.model_copy(update={"peak_memory_bytes": None})
         return excluded_by(self.settings.limits, cost, backbone.reference, backbone.provenance)

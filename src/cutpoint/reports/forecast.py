@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from matplotlib.axes import Axes
@@ -20,8 +20,7 @@ _COSTS: dict[str, Callable[[Cost], float | None]] = {
     "stored bytes": lambda cost: cost.stored_bytes,
 }
 _LEAST_MEMORY = 50_000_000
-"""Bytes beyond the leanest fit below which a process's peak says nothing of a fit's."""
-_LEAST_RATIO = 0.01
+"""Bytes below which what is measured is mostly what Python and the allocator take beside the fit."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Outcome:
     predicted: Cost
     measured: Cost
     ratios: dict[str, float]
-    """Kind of cost → measured ÷ predicted, where both are known. Of memory what is beyond the leanest trial: a
-    prediction is of the fit alone, a measurement of the whole process."""
+    """Kind of cost → measured ÷ predicted, where both are known; of memory, where 50 MB or more were predicted: both
+    are what the fit adds to the process, and less than that says little."""
 
 
 def prices(result: Result) -> tuple[Price, ...]:
@@ -88,14 +87,14 @@ def outcomes(result: Result) -> tuple[Outcome, ...]:
         for trial in facts.cheapest_first(result.trials)
         if trial.status == "finished"
     ]
-    return _with_memory([row for row in rows if "seconds" in row.ratios])
+    return tuple(row for row in rows if "seconds" in row.ratios)
 
 
 def accuracy_in_words(rows: tuple[Outcome, ...]) -> tuple[str, ...]:
     """Median and worst of measured ÷ predicted, a sentence for each kind of cost."""
     kinds = {
         "seconds": "Seconds",
-        "memory": "Memory beyond the leanest trial's",
+        "memory": "Memory",
         "stored bytes": "Stored bytes",
     }
     return tuple(sentence for kind, words in kinds.items() if (sentence := _accuracy(rows, kind, words)))
@@ -142,26 +141,9 @@ def _width(seconds: float, low: float, high: float) -> float:
 
 def _ratios(predicted: Cost, measured: Cost) -> dict[str, float]:
     pairs = {kind: (cost(predicted), cost(measured)) for kind, cost in _COSTS.items()}
+    if (predicted.peak_memory_bytes or 0) >= _LEAST_MEMORY:
+        pairs["memory"] = (predicted.peak_memory_bytes, measured.peak_memory_bytes)
     return {kind: real / guess for kind, (guess, real) in pairs.items() if guess and real}
-
-
-def _with_memory(rows: list[Outcome]) -> tuple[Outcome, ...]:
-    known = [row for row in rows if row.predicted.peak_memory_bytes and row.measured.peak_memory_bytes]
-    if not known:
-        return tuple(rows)
-    leanest = min(known, key=lambda row: row.predicted.peak_memory_bytes or 0)
-    return tuple(_beyond(row, leanest) if row in known else row for row in rows)
-
-
-def _beyond(row: Outcome, leanest: Outcome) -> Outcome:
-    def extra(cost: Cost, least: Cost) -> int:
-        return (cost.peak_memory_bytes or 0) - (least.peak_memory_bytes or 0)
-
-    predicted = extra(row.predicted, leanest.predicted)
-    if predicted < _LEAST_MEMORY:
-        return row
-    ratio = max(_LEAST_RATIO, extra(row.measured, leanest.measured) / predicted)
-    return replace(row, ratios={**row.ratios, "memory": ratio})
 
 
 def _accuracy(rows: tuple[Outcome, ...], kind: str, words: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,11 +15,14 @@ from torch import nn
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.planning.memory import (
     activation_bytes,
+    activations_above,
+    coming_and_going,
     measure_activations,
     predict_memory,
     refusal,
     weight_bytes,
 )
+from cutpoint.runtime import PeakMemory
 from cutpoint.runtime import memory as machine
 from cutpoint.runtime.memory import available_memory
 
@@ -241,3 +245,36 @@ def test_a_container_of_the_older_kind_whose_path_is_not_mounted(kernel: Path) -
 def test_a_system_that_does_not_tell(kernel: Path) -> None:
     (kernel / "meminfo").unlink()
     assert available_memory(CPU) > 10**8
+
+
+def test_pages_of_files_are_not_counted(tmp_path: Path) -> None:
+    """What a file maps gives way when memory is asked for; an array of the process itself does not."""
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("this system has no mark to reset")
+    (tmp_path / "values").write_bytes(bytes(64 << 20))
+    with PeakMemory() as mapped:
+        assert int(np.memmap(tmp_path / "values", mode="r").sum()) == 0
+    with PeakMemory() as own:
+        held = np.ones(64 << 20, dtype=np.uint8)
+        assert int(held.sum()) == 64 << 20
+    assert mapped.bytes < 16 << 20 < 56 << 20 < own.bytes < 80 << 20
+
+
+def test_activations_above_each_cut_are_those_of_the_upper_part_alone() -> None:
+    network = nn.Sequential(
+        *(nn.Sequential(nn.Linear(8, 8 * n), nn.ReLU(), nn.Linear(8 * n, 8)) for n in (4, 2, 1))
+    )
+    inputs = torch.randn(5, 8)
+    above = activations_above(network, [[block] for block in network], lambda: network(inputs).sum())
+    assert above[0] == measure_activations(network, lambda: network(inputs).sum())
+    assert above[-1] == 0
+    for cut in (1, 2):
+        with torch.no_grad():
+            below = network[:cut](inputs)
+        assert above[cut] == measure_activations(network, lambda: network[cut:](below).sum())  # noqa: B023
+
+
+def test_activations_go_while_gradients_come() -> None:
+    # Large activations lie below and large gradients above: nearly all is there at once. The other way round, the more.
+    assert coming_and_going([110, 10, 0], [110, 100, 0]) == 100 + 400 + 0 * 10
+    assert coming_and_going([1000, 100, 0], [1, 1, 0]) == 1000

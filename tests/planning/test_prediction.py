@@ -29,7 +29,7 @@ CALIBRATION = Calibration(
     trainable=tuple(100 * (BLOCKS - block) for block in range(BLOCKS + 1)),
     parameters=100 * BLOCKS,
     buffers=0,
-    activation_bytes=0,
+    activations_above=(0,) * (BLOCKS + 1),
     available_bytes=1 << 33,
 )
 

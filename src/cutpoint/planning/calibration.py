@@ -20,7 +20,7 @@ from cutpoint.features.spans import Rows
 from cutpoint.heads.exact import fit_exact
 from cutpoint.heads.modules import LinearHead, NoHead
 from cutpoint.model import Network
-from cutpoint.planning.memory import measure_activations, predict_memory
+from cutpoint.planning.memory import activations_above, heap_share, predict_memory
 from cutpoint.regimes import resolve_regimes
 from cutpoint.regimes.partition import Partition, apply_modes, apply_partition, trainable_parameters
 from cutpoint.regimes.recipe import resolve_recipe
@@ -55,8 +55,8 @@ class Calibration(Record):
     """Backbone parameters that train when k blocks are frozen, for k = 0…L."""
     parameters: int
     buffers: int
-    activation_bytes: int
-    """What one example's forward pass through the whole network keeps for the backward pass."""
+    activations_above: tuple[int, ...]
+    """Bytes that one example's forward pass keeps for the backward pass above k blocks, for k = 0…L."""
     available_bytes: int
     """Memory that was free beside the backbone, before this was measured."""
     linear_weights: int = 0
@@ -67,6 +67,13 @@ class Calibration(Record):
     """What computed the pooled features; None where there are none."""
     mixed_precision: bool = False
     """Whether training steps compute in half precision on this device."""
+    heap_share: float = 1.0
+    """Bytes that the process takes for each byte that comes and goes in a fit."""
+
+    @property
+    def activation_bytes(self) -> int:
+        """What one example's forward pass through the whole network keeps for the backward pass."""
+        return self.activations_above[0]
 
 
 def calibrate(
@@ -89,7 +96,8 @@ def calibrate(
     has_network = bool(backbone.blocks)
     with torch.inference_mode():
         forward = _seconds(lambda: network.backbone(inputs), device) if has_network else 0.0
-    kept = _activation_bytes(network, backbone, inputs) if has_network else 0
+    above = _activations_above(network, backbone, inputs) if has_network else (0,)
+    kept = above[0]
     parameters = sum(parameter.numel() for parameter in backbone.module.parameters())
     step = _BACKWARD * forward
     if predict_memory(parameters, parameters, activations=kept * len(inputs)) <= available and has_network:
@@ -112,13 +120,19 @@ def calibrate(
         trainable=_trainable(network, backbone),
         parameters=parameters,
         buffers=sum(buffer.numel() for buffer in backbone.module.buffers()),
-        activation_bytes=kept,
+        activations_above=above,
         available_bytes=available,
         linear_weights=quantisable_weights(backbone.module),
         latency_seconds=_seconds(answer_one, device),
         engine=bank.engine if isinstance(bank.engine, EngineChoice) else None,
         mixed_precision=is_mixed_precision(device),
+        heap_share=heap_share(alike=_are_alike(bank), device=device.type),
     )
+
+
+def _are_alike(bank: FeatureBank) -> bool:
+    """Whether all batches have one shape: texts of many lengths make batches of as many."""
+    return bank.lengths is None or int(bank.lengths.min()) == int(bank.lengths.max())
 
 
 def _ordinary_rows(bank: FeatureBank) -> Rows:
@@ -156,11 +170,12 @@ def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None
     optimizer.step()
 
 
-def _activation_bytes(network: Network, backbone: Backbone, inputs: Tensor) -> int:
+def _activations_above(network: Network, backbone: Backbone, inputs: Tensor) -> tuple[int, ...]:
     """Of one example; it stands last in the batch, and of texts that is the longest."""
     _train_everything(network, backbone)
+    blocks = [[network.backbone.get_submodule(path) for path in block.members] for block in backbone.blocks]
     with mixed_precision(inputs.device):
-        return measure_activations(network, lambda: network(inputs[-1:]).square().mean())
+        return activations_above(network, blocks, lambda: network(inputs[-1:]).square().mean())
 
 
 def _train_everything(network: Network, backbone: Backbone) -> None:

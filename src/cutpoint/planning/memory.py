@@ -1,13 +1,15 @@
 """What a fit will hold in memory, predicted before it starts, and why it is refused where that is not there.
 
 The count is of what a fit adds to the process: weights, gradients, the two moments of AdamW, and what the forward
-pass keeps for the backward pass. It is an upper bound, since activations go while gradients come.
+pass keeps for the backward pass, which goes while gradients come; and what the C library's heap makes of that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -29,6 +31,12 @@ _NUMBERS_PER_LAYER = 22
 _NUMBERS_PER_SCORE = 3.5
 # Under autocast products are kept in 2 bytes, norms and softmax in 4: 2.7 measured on Llama, 3.1 on BERT.
 _MIXED_BYTES = 3
+# What glibc's heap takes for each byte that comes and goes in a fit: it shrinks at its top alone, and a hole that does
+# not fit the next block stays. Measured by benchmarks/training_memory.py beside the same fits with a mapping of its own
+# for every block, which leaves no hole: 1.3 and 1.5 where batches are alike, 1.7 and 1.9 where every batch of texts has
+# another length.
+_HELD_ALIKE = 1.4
+_HELD_UNLIKE = 1.8
 # Logits, their logarithm of the softmax and its gradient, which stay float32 in mixed precision too.
 _NUMBERS_PER_LOGIT = 3
 
@@ -82,18 +90,73 @@ def measure_activations(module: nn.Module, forward: Callable[[], Tensor]) -> int
         module: Whose weights are left out; its `requires_grad` and modes are those of the fit.
         forward: Runs the pass on a batch, up to the loss.
     """
+    return activations_above(module, (), forward)[0]
+
+
+def activations_above(
+    module: nn.Module, blocks: Sequence[Sequence[nn.Module]], forward: Callable[[], Tensor]
+) -> tuple[int, ...]:
+    """The same for every cut: bytes that the blocks above k keep, for k = 0…L; the head counts to the topmost one.
+
+    Args:
+        module: As above.
+        blocks: The parts of each block, bottom first, in the order in which they run.
+        forward: As above.
+    """
     own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
     kept: dict[int, int] = {}
+    last: dict[int, int] = {}  # the highest block that keeps it: what it got from below it keeps, too
+    running = 1
+
+    def enter(number: int, *_: Any) -> None:
+        nonlocal running
+        running = number
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
+        last[storage.data_ptr()] = max(running, last.get(storage.data_ptr(), 0))
         return tensor
 
-    with saved_tensors_hooks(note, lambda tensor: tensor):
-        result = forward()  # holds the graph, so that no two storages have one address
-    del result
-    return sum(size for address, size in kept.items() if address not in own)
+    hooks = [
+        part.register_forward_pre_hook(partial(enter, number))
+        for number, parts in enumerate(blocks, start=1)
+        for part in parts
+    ]
+    try:
+        with saved_tensors_hooks(note, lambda tensor: tensor):
+            result = forward()  # holds the graph, so that no two storages have one address
+        del result
+    finally:
+        for hook in hooks:
+            hook.remove()
+    sizes = {address: size for address, size in kept.items() if address not in own}
+    return tuple(
+        sum(size for address, size in sizes.items() if last[address] > cut) for cut in range(len(blocks) + 1)
+    )
+
+
+def coming_and_going(activations: Sequence[int], trainable: Sequence[int]) -> int:
+    """Most bytes of activations and gradients at once: on the way back the ones go, block by block, as the others come.
+
+    Args:
+        activations: Bytes kept above each cut, from the fit's own cut to the top, where there are none.
+        trainable: Parameters that train above each of these cuts, the head's left out.
+    """
+    done = zip(activations, trainable, strict=True)
+    return max(activations[0] - above + _FLOAT * weights for above, weights in done)
+
+
+def heap_share(*, alike: bool, device: str) -> float:
+    """Bytes that the process takes for each byte that comes and goes in a fit: 1 where the heap is not glibc's.
+
+    Args:
+        alike: Whether all batches have the same shape.
+        device: Kind of device that holds the fit; torch keeps its own blocks on a GPU.
+    """
+    if device != "cpu" or platform.libc_ver()[0] != "glibc":
+        return 1.0
+    return _HELD_ALIKE if alike else _HELD_UNLIKE
 
 
 def predict_memory(
@@ -107,6 +170,8 @@ def predict_memory(
     copies: int = 0,
 ) -> int:
     """Bytes that a fit with AdamW holds at its peak, beside what the process holds already.
+
+    An upper bound: activations go while gradients come (`coming_and_going`).
 
     A trained weight costs 16: itself, its gradient and two moments, all float32 (Rajbhandari et al. 2020 count the
     same 16 with half-precision weights and gradients beside a float32 master). A frozen one costs what it is held in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cutpoint.heads.boosting import expected_seconds
 from cutpoint.heads.trees import bytes_of, parameters_of
 from cutpoint.planning.calibration import Calibration
-from cutpoint.planning.memory import predict_memory
+from cutpoint.planning.memory import coming_and_going, predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.types import Cost, Task
 
@@ -18,8 +18,12 @@ _RANKS_TRIED = 2
 _CHECKPOINTED_SHARE = 0.5
 """Of the activations that are there at once where those of a block are computed again: measured on eight blocks
 (benchmarks/language_memory.py); of more blocks it is less (Chen et al. 2016)."""
-_BESIDE_ADAPTERS = 2.0
-"""LoRA's dropout and its products beside each layer keep about as much again as the layers: measured there too."""
+_BESIDE_ADAPTERS = 1.1
+"""A frozen layer keeps no input for its own weights, but LoRA's dropout and products beside it keep a little more:
+measured on MiniLM with a mapping of its own for every block."""
+_SOLVING_BYTES = 24
+"""For each number of the features that a head is solved on: as they are read and as they are stacked (float32),
+standardised and turned onto their axes (float64)."""
 _FLOAT_BYTES = 4
 
 
@@ -61,7 +65,7 @@ def predict_cost(
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
     head = _head_parameters(recipe, width, task)
     return Cost(
-        peak_memory_bytes=_memory(recipe, calibration, head, trainable, rows),
+        peak_memory_bytes=_memory(recipe, calibration, head, trainable, rows, width),
         seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
         trainable_parameters=head + trainable,
         total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
@@ -76,26 +80,42 @@ def fit_seconds(recipe: Recipe, calibration: Calibration, rows: int, judged: int
     return sum(_stage_seconds(stage, calibration, rows, judged, can_cache) for stage in recipe.stages)
 
 
-def _memory(recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int) -> int:
-    """Bytes that one fit adds to the process."""
-    regime, adapter = recipe.regime, recipe.regime.adapter
+def _memory(
+    recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int, width: int
+) -> int:
+    """Bytes that one fit adds to the process: in its dearest step, or while its head is solved."""
+    adapter = recipe.regime.adapter
+    solved = _SOLVING_BYTES * rows * width * any(stage.phase.solver == "exact" for stage in recipe.stages)
     if recipe.cut == len(calibration.trainable) - 1:  # the backbone itself is there already
-        return predict_memory(head, head, copies=1)
-    above = 1 - calibration.flops_below[recipe.cut]
-    at_once = max((passing(stage) for stage in recipe.stages if stage.phase.solver == "gradient"), default=0)
-    kept = _CHECKPOINTED_SHARE if regime.checkpointing else 1.0
-    if adapter is not None:
-        kept *= _BESIDE_ADAPTERS
+        return predict_memory(head, head, copies=1) + solved
     added = trainable if adapter is not None else 0
-    return predict_memory(
+    standing = predict_memory(
         calibration.parameters + head + added,
         trainable + head,
         precision="nf4" if adapter is not None and adapter.base == "nf4" else "float32",
         unquantised=calibration.parameters - calibration.linear_weights,
         mixed_precision=calibration.mixed_precision,
-        activations=round(calibration.activation_bytes * above * kept * min(at_once, rows)),
         copies=1,
     )
+    gradients = _FLOAT_BYTES * trainable  # they come as activations go, and are counted with them
+    return (
+        standing
+        - gradients
+        + max(round(calibration.heap_share * _moving(recipe, calibration, trainable, rows)), solved)
+    )
+
+
+def _moving(recipe: Recipe, calibration: Calibration, trainable: int, rows: int) -> int:
+    """Bytes of activations and gradients at once, in the step where they are most."""
+    adapter, cut = recipe.regime.adapter, recipe.cut
+    at_once = max((passing(stage) for stage in recipe.stages if stage.phase.solver == "gradient"), default=0)
+    kept = _CHECKPOINTED_SHARE if recipe.regime.checkpointing else 1.0
+    if adapter is not None:
+        kept *= _BESIDE_ADAPTERS
+    activations = [round(above * kept * min(at_once, rows)) for above in calibration.activations_above[cut:]]
+    if adapter is not None:  # what is injected is small, and lies anywhere
+        return activations[0] + _FLOAT_BYTES * trainable
+    return coming_and_going(activations, calibration.trainable[cut:])
 
 
 def passing(stage: Stage) -> int:

@@ -8,7 +8,7 @@ demo: .venv/.installed
 	$(BIN)/cutpoint demo --out demo-run
 
 test: check
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: .venv/.installed
 	$(BIN)/pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from statistics import median_low
@@ -50,10 +51,10 @@ class FitRecord(Record):
     strength: float | None
     diverged: bool
     train: Score | None
-    """On training rows, at most `_MOST_TRAIN`; first fit only, as the two below."""
+    """On training rows, at most `_MOST_TRAIN`; first fit only, as the three below."""
     stored_bytes: int | None
     latency_ms: float | None
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     retention: Retention | None = None
     freezing: Freezing | None = None
     findings: tuple[Finding, ...] = ()
@@ -144,7 +145,8 @@ class TrialRun:
         if done is not None:
             return done
         _, train, held = self._fits[number]
-        with PeakMemory() as peak:
+        # Handing memory back takes as long as a small fit, and the folds are alike: the first one is measured.
+        with PeakMemory() if number == 0 else nullcontext() as peak:
             fit = self._finish(str(number), recipe, train, held)
         np.save(self._predictions_file(number), fit.predict_validation(), allow_pickle=False)
         train_score, model, kept = None, None, None
@@ -162,7 +164,7 @@ class TrialRun:
             train=train_score,
             stored_bytes=stored_bytes(model) if model else None,
             latency_ms=latency_ms(model, self.ground.dataset.inputs[0]) if model else None,
-            peak_memory_bytes=peak.bytes,
+            peak_memory_bytes=peak.bytes if peak else None,
             retention=kept,
             freezing=fit.freezing,
             findings=fit_findings(fit),
@@ -278,7 +280,7 @@ class TrialRun:
         seconds = sum(epoch.seconds for record in records for epoch in record.epochs)
         return Cost(
             seconds=seconds + frozen + (chosen.seconds if chosen else 0.0),
-            peak_memory_bytes=max(record.peak_memory_bytes for record in records),
+            peak_memory_bytes=records[0].peak_memory_bytes,
             trainable_parameters=min(record.trained_parameters for record in records),
             total_parameters=predicted.total_parameters,
             stored_bytes=records[0].stored_bytes,

@@ -173,7 +173,8 @@ def _training_step(network: Network, backbone: Backbone, inputs: Tensor) -> None
 def _activations_above(network: Network, backbone: Backbone, inputs: Tensor) -> tuple[int, ...]:
     """Of one example; it stands last in the batch, and of texts that is the longest."""
     _train_everything(network, backbone)
-    blocks = [[network.backbone.get_submodule(path) for path in block.members] for block in backbone.blocks]
+    modules = dict(network.backbone.named_modules())  # a member may be a bare parameter, which does not run
+    blocks = [[modules[path] for path in block.members if path in modules] for block in backbone.blocks]
     with mixed_precision(inputs.device):
         return activations_above(network, blocks, lambda: network(inputs[-1:]).square().mean())
 

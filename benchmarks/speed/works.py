@@ -234,7 +234,7 @@ TIERS: dict[str, dict[str, Size]] = {
         TEXT_PROBE: Size(Selection(400, 300, classes=20), repeats=3),
         TEXT_LORA: Size(Selection(200, 300, val=100, classes=20)),
         TEXT_FULL: Size(Selection(200, 300, val=100, classes=20)),
-        FEW: Size(Selection(test=300, val=100, per_class=8, classes=10), options={"iterations": 5}),
+        FEW: Size(Selection(test=200, val=40, per_class=8, classes=5), options={"iterations": 20}),
         RACE: Size(Selection()),
         MICRO: Size(Selection(), options={"megabytes": 128}),
     },

@@ -118,7 +118,7 @@ class ShortRuns:
         last = fit.records[-1].validation_loss
         loss = _WORST_LOSS if last is None or fit.state.diverged else last
         seconds = sum(record.seconds for record in fit.records)
-        return ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds), fit.predict(fit.data.validation)
+        return ShortRun(rate=rate, rank=rank, loss=loss, seconds=seconds), fit.predict_validation()
 
     def _written(self, choices: Choices) -> Choices:
         write_record(self.folder / "choices.json", choices)

@@ -76,6 +76,20 @@ def test_a_base_in_four_bits_keeps_embeddings_and_norms_in_full() -> None:
     assert memory(1 << 20, mixed=True) < memory(0, mixed=True) - (5 << 20)
 
 
+def test_a_head_on_many_rows_takes_no_more_memory_than_on_some() -> None:
+    (regime,) = resolve_regimes("linear-probe")
+    task = Task(kind="binary", labels=("a", "b"))
+
+    def memory(rows: int) -> int:
+        recipe = resolve_recipe(regime, BACKBONE, cut=None, rows=rows, task=task)
+        figures = {"width": 1280, "trainable": 0, "task": task, "judged": 20, "fits": 1}
+        cost = predict_cost(recipe, CALIBRATION, rows=rows, refit=False, can_cache=True, **figures)  # type: ignore[arg-type]
+        return cost.peak_memory_bytes or 0
+
+    assert memory(100) < memory(2_000) < 120_000_000
+    assert memory(100_000) == memory(10_000) < 120_000_000
+
+
 def test_a_fixed_rate_has_its_short_run_as_open_ones_have() -> None:
     fixed = predicted(Phase(train="all", rate=1e-3, epochs=8)).seconds or 0.0
     caching = CALIBRATION.forward_seconds * CALIBRATION.flops_below[0] * 100

@@ -7,13 +7,13 @@ A linear classifier is taught to tell test from training examples and asked abou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutpoint.audit.exhibits import exhibit
 from cutpoint.audit.pairs import Rows
+from cutpoint.heads.chunks import Features
 from cutpoint.types import Dataset, Finding
 
 CODE = "split-shift"
@@ -26,14 +26,6 @@ FEWEST_ROWS = 20
 _FOLDS = 5
 _Z = 1.959963984540054
 _SHOWN = 4
-
-
-class Table(Protocol):
-    """(N, D) features that give some rows when asked."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -58,8 +50,8 @@ class Shift:
 
 
 def split_shift(
-    train: Table,
-    test: Table,
+    train: Features,
+    test: Features,
     *,
     train_groups: NDArray[np.generic] | None = None,
     test_groups: NDArray[np.generic] | None = None,
@@ -106,9 +98,9 @@ def split_shift(
 def shift_findings(
     dataset: Dataset,
     train_rows: Rows,
-    train: Table,
+    train: Features,
     test_rows: Rows,
-    test: Table,
+    test: Features,
     seed: int = 0,
 ) -> tuple[Finding, ...]:
     """A warning where test examples are told from training examples beyond doubt and `MARGIN`.

@@ -29,9 +29,13 @@ HELD_BYTES = 32 << 20
 
 
 def is_streamed(features: Features) -> bool:
-    """Whether rows are so many, features narrow enough for a matrix of their width squared, and most not zero."""
-    rows, width = features.shape
-    return rows > width and 8 * rows * width > HELD_BYTES and not is_sparse(features, look_at(features))
+    """Whether there are many, and most of them are not zero."""
+    return are_many(*features.shape) and not is_sparse(features, look_at(features))
+
+
+def are_many(rows: int, width: int) -> bool:
+    """Whether so many rows are not held, and are narrow enough for a matrix of their width squared."""
+    return rows > width and 8 * rows * width > HELD_BYTES
 
 
 class StreamedRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.heads.boosting import expected_seconds
+from cutpoint.heads.streamed_path import HELD_BYTES, are_many
 from cutpoint.heads.trees import bytes_of, parameters_of
 from cutpoint.planning.calibration import Calibration
 from cutpoint.planning.memory import coming_and_going, predict_memory
@@ -85,7 +86,7 @@ def _memory(
 ) -> int:
     """Bytes that one fit adds to the process: in its dearest step, or while its head is solved."""
     adapter = recipe.regime.adapter
-    solved = _SOLVING_BYTES * rows * width * any(stage.phase.solver == "exact" for stage in recipe.stages)
+    solved = _solving(recipe, rows, width)
     if recipe.cut == len(calibration.trainable) - 1:  # the backbone itself is there already
         return predict_memory(head, head, copies=1) + solved
     added = trainable if adapter is not None else 0
@@ -103,6 +104,13 @@ def _memory(
         - gradients
         + max(round(calibration.heap_share * _moving(recipe, calibration, trainable, rows)), solved)
     )
+
+
+def _solving(recipe: Recipe, rows: int, width: int) -> int:
+    """Bytes while a head is solved; many features are read chunk by chunk."""
+    if not any(stage.phase.solver == "exact" for stage in recipe.stages):
+        return 0
+    return _SOLVING_BYTES * (HELD_BYTES // 8 if are_many(rows, width) else rows * width)
 
 
 def _moving(recipe: Recipe, calibration: Calibration, trainable: int, rows: int) -> int:

@@ -122,7 +122,7 @@ def test_a_short_run_is_a_part_of_what_its_trial_spends(stripes: Path, tmp_path:
     raced = Race(
         load_dataset(stripes),
         [Entry(load_builtin(), (*resolve_regimes("linear-probe"), PARTIAL, HARMFUL))],
-        Settings(cut=4, budget_seconds=300, min_gain=-1.0),
+        Settings(cut=4, budget_seconds=300, min_gain=-1.0, remedies=False),
         open_folder(tmp_path / "out"),
         cache=ActivationCache(tmp_path / "cache"),
         versions={},

@@ -15,6 +15,7 @@ from cutpoint.heads.exact import fit_exact
 from cutpoint.runtime import set_threads, tune_allocator
 
 from .cache_state import prepare_cache
+from .libraries import import_libraries
 
 
 def run(job: Job, track: Track) -> None:
@@ -43,4 +44,5 @@ def run(job: Job, track: Track) -> None:
 
 
 if __name__ == "__main__":
+    import_libraries()
     contend(run, ("cutpoint", "torch", "timm", "transformers"))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from pathlib import Path
 
 from benchmarks.peers.job import Job, Track, contend
 
 from cutpoint.api import fit, load
-from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.planning.watcher import Watcher
 from cutpoint.types import Comparison, Result, Trial
 
 from .cache_state import prepare_cache
-
-LIBRARIES = ("timm", "transformers", "peft", "sklearn.linear_model", "scipy.stats", "matplotlib.pyplot")
-"""Imported before the clock starts, as the peers' are; Cutpoint imports each where it is first used."""
+from .libraries import import_libraries
 
 
 class Milestones(Watcher):
@@ -94,7 +90,5 @@ def training_seconds(result: Result) -> float:
 
 
 if __name__ == "__main__":
-    import_torchvision()
-    for name in LIBRARIES:
-        importlib.import_module(name)
+    import_libraries()
     contend(run, ("cutpoint", "torch", "timm", "transformers"))

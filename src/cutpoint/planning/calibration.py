@@ -29,6 +29,7 @@ from cutpoint.training.fit import Fit, FitData
 from cutpoint.types import IGNORED, Record, Task
 
 _BATCH = 16
+_SURE_SECONDS = 0.3
 _HEAD_ROWS = 500
 _HEAD_EPOCHS = 3
 _BACKWARD = 3
@@ -150,10 +151,10 @@ def _share_of_longest(bank: FeatureBank, inputs: Tensor) -> float:
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:
-    """The faster of two runs after one to warm up."""
+    """The faster of two runs after one to warm up; of a single one where it is long enough to be sure of."""
     function()
-    times = []
-    for _ in range(2):
+    times: list[float] = []
+    while len(times) < 2 and sum(times) < _SURE_SECONDS:
         wait_for(device)
         started = time.perf_counter()
         function()

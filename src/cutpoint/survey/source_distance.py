@@ -62,10 +62,10 @@ class _Moments:
         self.squares: Tensor | float = 0.0
 
     def add(self, inputs: Tensor) -> None:
-        columns = inputs.double().transpose(0, 1).flatten(1)
-        self.values += columns.shape[1]
-        self.sum = self.sum + columns.sum(1)
-        self.squares = self.squares + columns.square().sum(1)
+        rows = inputs.movedim(1, -1).flatten(0, -2)  # of images that lie channels-last no copy
+        self.values += len(rows)
+        self.sum = self.sum + rows.sum(0).double()
+        self.squares = self.squares + rows.square().sum(0).double()
 
 
 def _knows_its_source(layer: nn.Module) -> bool:

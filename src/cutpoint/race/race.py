@@ -147,7 +147,8 @@ class Race:
     def _plan(self) -> Plan:
         plan = read_record(self.folder.plan, Plan)
         if plan is None:
-            save_first_model(self.dataset, self.entries[0].backbone, self.judging, self.folder, self.watcher)
+            first = self.banks[self.entries[0].backbone.name]
+            save_first_model(first, self.judging, self.folder, self.watcher)
             plan = make_plan(
                 self.entries,
                 self.banks,

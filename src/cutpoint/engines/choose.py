@@ -51,9 +51,9 @@ class _Belief:
 
 
 _BELIEFS: Mapping[EngineName, _Belief] = {
-    "openvino": _Belief(1.6, 5.0, 1.0),
-    "onnxruntime": _Belief(1.4, 5.0, 0.5),
-    "fused": _Belief(1.2, 0.0, 0.5),
+    "openvino": _Belief(1.8, 1.0, 0.5),
+    "onnxruntime": _Belief(1.1, 1.0, 0.5),
+    "fused": _Belief(1.3, 0.0, 0.3),
 }
 """The engines that "auto" weighs. Compiling takes a minute, and half precision is no equal: both must be named."""
 

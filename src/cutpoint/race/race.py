@@ -128,9 +128,11 @@ class Race:
                 if planned.recipe.regime.is_head_only or self.settings.exhaustive:
                     self._take_turn(plan, planned)
                     self._write(plan, "interrupted")
+            if len(plan.trials) > 1:  # a trial that is the only one need not wait, either
+                plan = self._advised(plan)
             if not self.settings.exhaustive:
                 self._race_blocks(plan)
-            return self._finish(plan)
+            return self._finish(self._advised(plan))
         except KeyboardInterrupt:
             self.clock.save()
             result = self._write(plan, "interrupted")
@@ -157,16 +159,24 @@ class Race:
                 versions=self.versions,
                 watcher=self.watcher,
             )
-            audit = audit_features(
-                self.dataset, self.judging, self._main_bank, self.audit, self.watcher, self.settings.seed
-            )
-            advice = advise_on_plan(plan, self.banks, audit=audit)
-            plan = plan.model_copy(update={"audit": audit, "advice": advice})
+            plan = plan.model_copy(update={"audit": self.audit})
             write_record(self.folder.plan, plan)
         check_same_run(plan, self.settings, self.dataset, self.entries, self.folder)
         for name, calibration in plan.calibration.items():  # a run that goes on has the engines it began with
             if calibration.engine is not None:
                 self.banks[name].engine = calibration.engine
+        return plan
+
+    def _advised(self, plan: Plan) -> Plan:
+        """The plan with what features say of the data, and with the advice; no head has to wait for them."""
+        if plan.advice is not None:
+            return plan
+        audit = audit_features(
+            self.dataset, self.judging, self._main_bank, self.audit, self.watcher, self.settings.seed
+        )
+        advice = advise_on_plan(plan, self.banks, audit=audit)
+        plan = plan.model_copy(update={"audit": audit, "advice": advice})
+        write_record(self.folder.plan, plan)
         return plan
 
     @property

@@ -67,9 +67,10 @@ def _versions(records: Sequence[Record]) -> str:
 
 
 def goals_table(records: Sequence[Record]) -> str:
-    """The goals, met or not."""
+    """The goals that were measured, met or not."""
     lines = ["| goal | measured | |", "|---|---|---|"]
-    lines += [f"| {each.goal} | {each.measured} | {each.state} |" for each in findings(records)]
+    judged = [each for each in findings(records) if each.state != "not measured"]
+    lines += [f"| {each.goal} | {each.measured} | {each.state} |" for each in judged]
     return "\n".join(lines)
 
 

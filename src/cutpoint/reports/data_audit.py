@@ -93,7 +93,7 @@ def check_name(code: str) -> str:
 
 def _summary(audit: Audit) -> str:
     checks = format.plural(len(audit.checked), "check")
-    return f"{checks} ran before training, in {format.seconds(audit.seconds)}."
+    return f"{checks} ran, in {format.seconds(audit.seconds)}."
 
 
 def _shown(finding: Finding, pictures: Pictures, *, is_open: bool) -> Shown:

@@ -36,7 +36,9 @@ def save_first_model(bank: FeatureBank, judging: Judging, folder: RunFolder, wat
     if (folder.model / "cutpoint.json").exists():
         return
     if len(judging.rows) > 2 * ROWS:
-        ungrouped = replace(dataset, groups=None)  # nothing is judged on the other rows; groups may be too large
+        ungrouped = replace(
+            dataset, groups=None
+        )  # nothing is judged on the other rows; groups may be too large
         _, rows = holdout(ungrouped, judging.rows, fraction=ROWS / len(judging.rows), seed=0)
         bank = FeatureBank(backbone, dataset, rows, ActivationCache(limit=0), on_progress=watcher.on_work)
     targets = dataset.targets[bank.rows]
@@ -52,7 +54,10 @@ def save_first_model(bank: FeatureBank, judging: Judging, folder: RunFolder, wat
         task=dataset.task,
         regime="linear-probe",
         cut=len(backbone.blocks),
-        description={"name": "First model", "Note": f"a probe on {len(bank.rows)} examples, while the race runs"},
+        description={
+            "name": "First model",
+            "Note": f"a probe on {len(bank.rows)} examples, while the race runs",
+        },
     )
     save_model(model, folder.model)
     watcher.on_message(f"A first model (a probe on {len(bank.rows)} examples) is in {folder.model}.")

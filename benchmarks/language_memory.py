@@ -91,9 +91,8 @@ def run(out: Path, name: str) -> None:
     from cutpoint.features.store import ActivationCache
     from cutpoint.model import Model
     from cutpoint.planning.calibration import calibrate
-    from cutpoint.planning.prediction import predict_cost
+    from cutpoint.planning.plan import price
     from cutpoint.regimes import Regime
-    from cutpoint.regimes.injection import injected_sizes
     from cutpoint.regimes.recipe import resolve_recipe
     from cutpoint.runtime import PeakMemory
     from cutpoint.training.fit import Fit, FitData
@@ -109,19 +108,7 @@ def run(out: Path, name: str) -> None:
     train, held = dataset.splits["train"], dataset.splits["val"]
     recipe = resolve_recipe(regime, backbone, cut=None, rows=len(train), task=dataset.task)
     calibration = calibrate(bank, bank.targets, dataset.task, torch.device("cpu"))
-    sizes = injected_sizes(backbone, regime.adapter, recipe.cut) if regime.adapter else {}
-    predicted = predict_cost(
-        recipe,
-        calibration,
-        width=backbone.width,
-        trainable=sum(sizes.values()) if regime.adapter else calibration.trainable[recipe.cut],
-        task=dataset.task,
-        rows=len(train),
-        judged=len(held),
-        fits=1,
-        refit=False,
-        can_cache=False,
-    )
+    predicted = price(recipe, backbone, calibration, task=dataset.task, rows=len(train), judged=len(held))
     data = FitData(bank, bank.targets, dataset.task, train, held)
     with PeakMemory() as peak:
         fit = Fit(recipe, data, seed=0)

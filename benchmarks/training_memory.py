@@ -101,12 +101,10 @@ def run(cell: str, name: str, count: int, folder: Path) -> dict[str, Any]:
     import torch
 
     from cutpoint.features.bank import FeatureBank
-    from cutpoint.features.cut import valid_cuts
     from cutpoint.features.store import ActivationCache
     from cutpoint.planning.calibration import calibrate
-    from cutpoint.planning.prediction import predict_cost
+    from cutpoint.planning.plan import price
     from cutpoint.regimes import resolve_regimes
-    from cutpoint.regimes.injection import injected_sizes
     from cutpoint.regimes.recipe import resolve_recipe
     from cutpoint.runtime import PeakMemory, set_threads, tune_allocator
     from cutpoint.training.fit import Fit, FitData
@@ -124,19 +122,7 @@ def run(cell: str, name: str, count: int, folder: Path) -> dict[str, Any]:
     recipe = recipe.with_rate(recipe.rate_candidates[0]) if recipe.rate_candidates else recipe
     recipe = recipe.with_epochs([min(int(stage.phase.epochs), EPOCHS) for stage in recipe.stages])
     calibration = calibrate(bank, bank.targets, dataset.task, torch.device("cpu"))
-    sizes = injected_sizes(backbone, regime.adapter, recipe.cut) if regime.adapter else {}
-    predicted = predict_cost(
-        recipe,
-        calibration,
-        width=backbone.width,
-        trainable=sum(sizes.values()) if regime.adapter else calibration.trainable[recipe.cut],
-        task=dataset.task,
-        rows=count,
-        judged=len(held),
-        fits=1,
-        refit=False,
-        can_cache=recipe.cut in valid_cuts(backbone).valid and not regime.starts_changed,
-    )
+    predicted = price(recipe, backbone, calibration, task=dataset.task, rows=count, judged=len(held))
     short = FitData(bank, bank.targets, dataset.task, rows[:64], held[:32])
     for _ in Fit(
         recipe.with_epochs([min(int(stage.phase.epochs), 1) for stage in recipe.stages]), short, seed=1

@@ -215,20 +215,17 @@ def _plan_trial(
     recipe = resolve_recipe(regime, backbone, cut=cut, rows=len(first_train), task=task)
     recipe = _in_parts(recipe, calibration)
     repeats = len(judging.repeats) if regime.is_head_only else 1
-    fits = repeats * len(judging.repeats[0])
-    can_cache = recipe.cut in valid_cuts(backbone).valid and not regime.starts_changed
-    one = fit_seconds(recipe, calibration, len(first_train), len(first_held), can_cache)
-    cost = predict_cost(
+    rows, judged = len(first_train), len(first_held)
+    one = fit_seconds(recipe, calibration, rows, judged, _can_cache(recipe, backbone))
+    cost = price(
         recipe,
+        backbone,
         calibration,
-        width=backbone.width,
-        trainable=_trainable(recipe, backbone, calibration),
         task=task,
-        rows=len(first_train),
-        judged=len(first_held),
-        fits=fits,
+        rows=rows,
+        judged=judged,
+        fits=repeats * len(judging.repeats[0]),
         refit=judging.is_cross_validation,
-        can_cache=can_cache,
     )
     is_cut = regime.needs_cut or (regime.adapter is not None and cut is not None)
     name = f"{regime.name}@{recipe.cut}" if is_cut else regime.name
@@ -240,6 +237,47 @@ def _plan_trial(
         predicted=cost,
         short_seconds=RATE_SHARE * one,
     )
+
+
+def price(
+    recipe: Recipe,
+    backbone: Backbone,
+    calibration: Calibration,
+    *,
+    task: Task,
+    rows: int,
+    judged: int,
+    fits: int = 1,
+    refit: bool = False,
+) -> Cost:
+    """What a resolved recipe will cost on a backbone.
+
+    Args:
+        recipe: Resolved for these rows.
+        backbone: On which it trains.
+        calibration: Of that backbone on this machine.
+        task: What is predicted.
+        rows: Training rows of one fit.
+        judged: Validation rows of one fit.
+        fits: Fits that are judged.
+        refit: Whether a last fit on all rows follows if the trial takes the lead.
+    """
+    return predict_cost(
+        recipe,
+        calibration,
+        width=backbone.width,
+        trainable=_trainable(recipe, backbone, calibration),
+        task=task,
+        rows=rows,
+        judged=judged,
+        fits=fits,
+        refit=refit,
+        can_cache=_can_cache(recipe, backbone),
+    )
+
+
+def _can_cache(recipe: Recipe, backbone: Backbone) -> bool:
+    return recipe.cut in valid_cuts(backbone).valid and not recipe.regime.starts_changed
 
 
 def _in_parts(recipe: Recipe, calibration: Calibration) -> Recipe:

@@ -33,8 +33,8 @@ _SURE_SECONDS = 0.3
 _HEAD_ROWS = 500
 _HEAD_EPOCHS = 3
 _BACKWARD = 3
-"""A training step costs so many forward passes (Kaplan et al. 2020); where one of the whole network does not fit, it is
-not timed."""
+"""A training step costs so many forward passes (Kaplan et al. 2020), where none is timed: one of the whole network may
+not fit."""
 
 
 class Calibration(Record):
@@ -43,7 +43,7 @@ class Calibration(Record):
     forward_seconds: float
     """One example through the whole backbone, in batches."""
     step_seconds: float
-    """One example through a training step of the whole network."""
+    """One example through a training step of the whole network; three forward passes where none was timed."""
     exact_seconds: float
     """The exact head with its cross-validation, for each training row."""
     head_seconds: float
@@ -78,7 +78,12 @@ class Calibration(Record):
 
 
 def calibrate(
-    bank: FeatureBank, targets: NDArray[np.generic], task: Task, device: torch.device
+    bank: FeatureBank,
+    targets: NDArray[np.generic],
+    task: Task,
+    device: torch.device,
+    *,
+    times_steps: bool = True,
 ) -> Calibration:
     """Time a forward pass, a training step and a head on a few of the bank's rows; takes seconds.
 
@@ -87,6 +92,7 @@ def calibrate(
         targets: The bank's.
         task: What is predicted.
         device: Where fits will run.
+        times_steps: Whether a training step of the whole network is timed; where heads alone race, nobody needs it.
     """
     backbone = bank.backbone
     positions = _ordinary_rows(bank)
@@ -101,7 +107,8 @@ def calibrate(
     kept = above[0]
     parameters = sum(parameter.numel() for parameter in backbone.module.parameters())
     step = _BACKWARD * forward
-    if predict_memory(parameters, parameters, activations=kept * len(inputs)) <= available and has_network:
+    fits = predict_memory(parameters, parameters, activations=kept * len(inputs)) <= available
+    if times_steps and has_network and fits:
         step = _seconds(lambda: _training_step(network, backbone, inputs), device)
     middle = positions[len(positions) // 2 :][:1]
     total, below = _flops(network.backbone, backbone, bank.to_network(bank.prepared(middle)))

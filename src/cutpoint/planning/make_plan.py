@@ -57,11 +57,17 @@ def make_plan(
         if backbone.blocks:
             bank.store_prepared()
         curve = _curve(bank, settings.seed, watcher)
-        calibration = calibrate(bank, bank.targets, dataset.task, torch.device(settings.device))
+        calibration = calibrate(
+            bank,
+            bank.targets,
+            dataset.task,
+            torch.device(settings.device),
+            times_steps=not all(regime.is_head_only for regime in entry.regimes),
+        )
         _tell_engine(calibration.engine, settings, watcher)
         prefix = f"{_short(backbone.name)}:" if len(named) > 1 and backbone.blocks else ""
         excluded += excluded_trials(backbone, entry.regimes, dataset.task, settings.seed, prefix)
-        trials += plan_trials(
+        own = plan_trials(
             backbone,
             entry.regimes,
             calibration=calibration,
@@ -71,8 +77,10 @@ def make_plan(
             settings=settings,
             prefix=prefix,
         )
+        trials += own
         curves[backbone.name], calibrations[backbone.name] = curve, calibration
-        dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if backbone.blocks else {}
+        is_cut = any(0 < trial.recipe.cut < len(backbone.blocks) for trial in own)
+        dropped[backbone.name] = dict(valid_cuts(backbone).dropped) if is_cut else {}
         if dropped[backbone.name]:
             names = ", ".join(dropped[backbone.name])
             watcher.on_message(f"No exact cut of {backbone.name} after: {names}. They are left out.")

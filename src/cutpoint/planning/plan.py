@@ -277,7 +277,8 @@ def price(
 
 
 def _can_cache(recipe: Recipe, backbone: Backbone) -> bool:
-    return recipe.cut in valid_cuts(backbone).valid and not recipe.regime.starts_changed
+    at_an_end = recipe.cut in (0, len(backbone.blocks))  # valid without trying
+    return (at_an_end or recipe.cut in valid_cuts(backbone).valid) and not recipe.regime.starts_changed
 
 
 def _in_parts(recipe: Recipe, calibration: Calibration) -> Recipe:

@@ -1,6 +1,6 @@
 """Where the time of a race goes: `cutpoint.fit` with a stopwatch on its parts.
 
-    python -m benchmarks.race_profile DATA --backbone B [--page]
+    python -m benchmarks.race_profile DATA --backbone B [--regimes R …] [--page NAME]
 
 Each part's time is its own: what it calls and stands in the table too is taken off. What stands nowhere is the race's
 overhead, as are weighing and writing.
@@ -136,17 +136,19 @@ def main() -> None:
     )
     parser.add_argument("data")
     parser.add_argument("--backbone", default="auto")
+    parser.add_argument("--regimes", nargs="+", default="auto", help="default: the whole race")
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--page", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--page", metavar="NAME", help="put the table into docs/benchmarks.md, as the profile of NAME")
     asked = parser.parse_args()
     import_libraries()
     found = table(
         profile(
             asked.data,
             backbones=asked.backbone,
+            regimes=asked.regimes,
             budget=asked.budget,
             image_size=asked.image_size,
             per_class=asked.per_class,
@@ -155,7 +157,7 @@ def main() -> None:
     )
     print(found)
     if asked.page:
-        put(PAGE, f"profile of {Path(asked.data).name}", found)
+        put(PAGE, f"profile of {asked.page}", found)
 
 
 if __name__ == "__main__":

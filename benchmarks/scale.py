@@ -12,6 +12,7 @@ that is set on the process's own memory.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -25,8 +26,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
 
 from .made_up_data import write_encoder, write_images, write_texts
 from .page import put
@@ -179,15 +178,10 @@ class _OwnMemory(threading.Thread):
                     self.most = max(self.most, 1024 * int(line.split()[1]))
 
 
-def exponent(found: Sequence[Measured]) -> float:
-    """Slope of log CPU seconds over log rows: of the least squares, without what the smallest set shows to be start-up.
-
-    Of sizes n₁ < n₂ < …, seconds are a + b·n^c; the start-up a is taken from the two smallest as if c were 1.
-    """
-    rows = np.array([each.rows for each in found], dtype=float)
-    seconds = np.array([each.cpu_seconds for each in found])
-    start = max(0.0, seconds[0] - rows[0] * (seconds[1] - seconds[0]) / (rows[1] - rows[0]))
-    return float(np.polyfit(np.log(rows[1:]), np.log(np.maximum(seconds[1:] - start, 1e-3)), 1)[0])
+def further_thousand(found: Sequence[Measured]) -> list[float]:
+    """CPU seconds of a thousand rows more, from each size to the next: alike where cost grows linearly."""
+    pairs = itertools.pairwise(found)
+    return [1000 * (more.cpu_seconds - less.cpu_seconds) / (more.rows - less.rows) for less, more in pairs]
 
 
 def tables(found: Sequence[Measured]) -> str:
@@ -204,18 +198,23 @@ def tables(found: Sequence[Measured]) -> str:
         )
     lines.append("")
     for group in _groups(found):
-        small, large = next(each for each in group if each.rows == 10_000), group[-1]
-        growth = large.peak_bytes / small.peak_bytes - 1
-        a_row = (large.own_bytes - small.own_bytes) / max(large.rows - small.rows, 1)
-        memory = (
-            f"; peak memory {100 * growth:+.0f} % from {small.rows:,} to {large.rows:,} ({a_row:,.0f} bytes a row)"
-            if large.rows > small.rows
-            else ""
-        )
+        seconds = ", ".join(f"{each:.2f}" for each in further_thousand(group))
         lines.append(
-            f"- {group[0].kind}, {group[0].work}: CPU time grows as rows^{exponent(group):.2f}{memory}."
+            f"- {group[0].kind}, {group[0].work}: CPU seconds of 1,000 rows more, from each size to the next: "
+            f"{seconds}{_growth(group)}."
         )
     return "\n".join(lines)
+
+
+def _growth(group: Sequence[Measured]) -> str:
+    """Of peak memory beyond ten thousand rows, where larger sets were run."""
+    small, large = next(each for each in group if each.rows == 10_000), group[-1]
+    if large.rows == small.rows:
+        return ""
+    growth = large.peak_bytes / small.peak_bytes - 1
+    a_row = (large.own_bytes - small.own_bytes) / (large.rows - small.rows)
+    rows = f"from {small.rows:,} to {large.rows:,}"
+    return f"; peak memory {100 * growth:+.0f} % {rows} ({a_row:,.0f} bytes of its own a row)"
 
 
 def write_page(found: Sequence[Measured], docs: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_texts
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.builtin import load_builtin
 from cutpoint.backbones.from_module import from_module
+from cutpoint.backbones.load import load_backbone
 from cutpoint.features.augmentation import augment
 from cutpoint.features.bank import BATCH_SIZE, FeatureBank
 from cutpoint.features.cut import Cut
@@ -103,6 +105,44 @@ def test_activations_and_views(backbone: Backbone, dataset: Dataset, tmp_path: P
         assert torch.equal(views.read(positions, epoch), expected(drawn))
     assert not torch.equal(views.read(positions, 0), views.read(positions, 1))
     assert bank(backbone, dataset, tmp_path, limit=10).activations(cut) is None
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_a_known_cut_comes_out_of_the_pass_that_pools(
+    kind: str, backbone: Backbone, dataset: Dataset, tmp_path: Path
+) -> None:
+    if kind == "texts":
+        backbone = load_backbone(tiny_texts.save_encoder(tmp_path / "encoder"))
+        dataset = dataclasses.replace(
+            dataset, modality="text", inputs=tiny_texts.sentences(len(dataset.targets))
+        )
+    cut, told = 1, []
+
+    def made(folder: str, known: int | None) -> FeatureBank:
+        cache = ActivationCache(tmp_path / folder)
+        return FeatureBank(backbone, dataset, ROWS, cache, lambda what, *_: told.append(what), cut=known)
+
+    at_once, apart = made("at once", cut), made("apart", None)
+    pooled, expected = at_once.pooled(), apart.pooled()
+    assert np.array_equal(pooled.final, expected.final)
+    assert all(map(np.array_equal, pooled.blocks, expected.blocks))
+    told.clear()
+    found = at_once.activations(cut)
+    assert told == []
+    computed = apart.activations(cut)
+    assert found is not None and computed is not None and told
+    assert np.array_equal(found.arrays[0], computed.arrays[0])
+    again = made("at once", cut)
+    told.clear()
+    assert np.array_equal(again.pooled().final, expected.final) and set(told) <= {"reading the data"}
+
+
+def test_a_known_cut_without_room_leaves_the_features(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path
+) -> None:
+    cache = ActivationCache(tmp_path, limit=10)
+    made = FeatureBank(backbone, dataset, ROWS, cache, cut=1)
+    assert len(made.pooled().final) == len(ROWS) and made.activations(1) is None
 
 
 def test_everything_is_computed_once(backbone: Backbone, dataset: Dataset, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cutpoint.features import stored
 from cutpoint.features.store import ActivationCache
-from cutpoint.features.stored import StoredArray, as_half
+from cutpoint.features.stored import StoredArray
 
 ROWS, WIDTH = 60_000, 256
 
@@ -53,14 +53,3 @@ def test_parts_of_it_are_plain_arrays_and_views_of_it_are_stored(tmp_path: Path)
         assert type(plain) is np.ndarray
     assert np.array_equal(found[:, 1:][np.array([3])], values[3:, 1:])
     assert float(found.sum()) == values.sum() and found[1, 2] == values[1, 2]
-
-
-def test_half_precision_halves_the_bytes_and_refuses_what_does_not_fit(tmp_path: Path) -> None:
-    values = np.linspace(-3, 3, 12, dtype=np.float32).reshape(4, 3)
-    found = ActivationCache(tmp_path).write(
-        {"what": "a"}, values.shape, np.float16, [(np.arange(4), as_half(values))]
-    )
-    assert found.dtype == np.float16 and found.nbytes * 2 == values.nbytes
-    np.testing.assert_allclose(found, values, rtol=1e-3)
-    with pytest.raises(ValueError, match="too large"):
-        as_half(np.array([1e6], dtype=np.float32))

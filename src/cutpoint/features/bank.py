@@ -5,7 +5,7 @@ Prepared inputs, pooled features of every block, and activations at a cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -51,6 +51,8 @@ class FeatureBank:
         on_progress: Called while something is computed.
         engine: What computes pooled features: an engine, "auto", or what was chosen before. Activations always come
             from the network itself, since what trains on top of them must be bit-equal to the live network.
+        cut: A cut whose activations will be wanted too (1 or more, below the top, valid): where there are neither in
+            the cache, the network computes both in one pass.
 
     Attributes:
         engine: As given; once pooled features were asked for, the choice.
@@ -64,8 +66,10 @@ class FeatureBank:
         cache: ActivationCache,
         on_progress: OnProgress | None = None,
         engine: EngineRequest | EngineChoice = "eager",
+        cut: int | None = None,
     ) -> None:
         self.engine = engine
+        self.cut = cut
         self.backbone = backbone
         self.dataset = dataset
         self.rows = np.unique(rows)
@@ -168,12 +172,13 @@ class FeatureBank:
             # Words differ in number from batch to batch, which a converted network would take for a constant.
             request = self.engine if spans is None else "eager"
             work = self._work()
-            run = FrozenPass(work, request, self.cache, description)
             widths = [part.shape[-1] for part in open_eager(work)(self.prepared(np.arange(1)))]
+            if request in ("auto", "eager"):
+                self._compute_both(work, description, sum(widths), spans)
+            run = FrozenPass(work, request, self.cache, description)
 
             def compute(batch: Tensor, positions: Rows) -> NDArray[np.float32]:
-                values = torch.cat(run(batch), dim=-1)
-                return (values if spans is None else spans.pack(values, positions)).numpy()
+                return _joined(run(batch), positions, spans)
 
             stored = self._stored(
                 {**description, **run.choice.key},
@@ -188,6 +193,31 @@ class FeatureBank:
             final, *each = (stored[:, start:end] for start, end in pairwise(edges))
             self._pooled = PooledFeatures(final, tuple(each), spans)
         return self._pooled
+
+    def _compute_both(self, work: Work, pooled: dict[str, Any], width: int, spans: Spans | None) -> None:
+        """Put pooled features and the activations at the bank's cut into the cache, from one pass over the rows.
+
+        Nothing is done where there is no such cut, where either is there already, or both have no room.
+        """
+        if self.cut is None:
+            return
+        cut, layout, rows = self.cut, self._layout(self.cut), len(self.rows)
+        activations = self._describe_activations(cut, None)
+        shapes = (_count(rows, spans), width), (_count(rows, layout.spans), *layout.shape)
+        size = sum(4 * int(np.prod(shape)) for shape in shapes)
+        is_there = any(self.cache.read(each) is not None for each in (pooled, activations))
+        if is_there or not self.cache.fits(size):
+            return
+        run = open_eager(work)
+        what = f"computing features and activations after {cut} blocks"
+        with (
+            self.cache.storing(pooled, shapes[0], np.float32) as features,
+            self.cache.storing(activations, shapes[1], np.float32) as outputs,
+            self._cut(cut).overheard() as heard,
+        ):
+            for positions, batch in self._batches(what):
+                features.put(_places(positions, spans), _joined(run(batch), positions, spans))
+                outputs.put(_places(positions, layout.spans), layout.to_array(heard.pop(), positions))
 
     def _words(self) -> Spans | None:
         """Where the words of each row lie; the words cut off with what is too long are none."""
@@ -254,16 +284,18 @@ class FeatureBank:
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
-        description = {
+        self.store_prepared()
+        what = f"computing activations after {cut} blocks"
+        return self._stored(self._describe_activations(cut, drawn), layout.shape, what, compute, layout.spans)
+
+    def _describe_activations(self, cut: int, view: list[Any] | None) -> dict[str, Any]:
+        return {
             **self._describe("activations"),
             "network": self._network_digest(),
             "blocks": [block.name for block in self.backbone.blocks[:cut]],
-            "channels_last": layout.channels_last,
-            "view": drawn,
+            "channels_last": self._layout(cut).channels_last,
+            "view": view,
         }
-        self.store_prepared()
-        what = f"computing activations after {cut} blocks"
-        return self._stored(description, layout.shape, what, compute, layout.spans)
 
     def _layout(self, cut: int) -> Layout:
         if cut not in self._layouts:
@@ -290,9 +322,9 @@ class FeatureBank:
         stored: NDArray[np.float32] | None = self.cache.read(description)
         if stored is not None:
             return stored
-        shape = (len(self.rows) if spans is None else spans.total, *row_shape)
+        shape = (_count(len(self.rows), spans), *row_shape)
         parts = (
-            (positions if spans is None else spans.places(positions), compute(batch, positions))
+            (_places(positions, spans), compute(batch, positions))
             for positions, batch in self._batches(what, batch_size)
         )
         if self.cache.fits(int(np.prod(shape)) * 4):
@@ -340,6 +372,21 @@ class FeatureBank:
             "data": self._content,
             "preprocessing": self.backbone.preprocessing.model_dump(mode="json"),
         }
+
+
+def _joined(parts: Sequence[Tensor], positions: Rows, spans: Spans | None) -> NDArray[np.float32]:
+    """What a pass put out, side by side, without the padding behind words."""
+    values = torch.cat(list(parts), dim=-1)
+    joined: NDArray[np.float32] = (values if spans is None else spans.pack(values, positions)).numpy()
+    return joined
+
+
+def _places(positions: Rows, spans: Spans | None) -> Rows:
+    return positions if spans is None else spans.places(positions)
+
+
+def _count(rows: int, spans: Spans | None) -> int:
+    return rows if spans is None else spans.total
 
 
 def _digest(words: Iterable[str]) -> str:

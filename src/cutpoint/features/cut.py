@@ -95,6 +95,23 @@ class Cut:
             hook.remove()
         raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
 
+    @contextmanager
+    def overheard(self) -> Iterator[list[Tensor]]:
+        """The activations of forward passes of the whole network, one after the other as they are made.
+
+        They are copies: what comes behind the cut may write into its input. 0 < k < len(blocks).
+        """
+        heard: list[Tensor] = []
+
+        def keep(_: nn.Module, __: Any, output: Any) -> None:
+            heard.append(self._activation_of(output).clone())
+
+        hook = self.module.get_submodule(self.blocks[self.frozen_blocks - 1].name).register_forward_hook(keep)
+        try:
+            yield heard
+        finally:
+            hook.remove()
+
     def suffix(self, activations: Tensor, inputs: Tensor | None = None) -> Tensor:
         """Features of activations that `prefix` made; gradients flow back into the activations.
 

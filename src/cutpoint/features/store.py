@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,31 @@ FORMAT = 1
 DEFAULT_LIMIT = 20 << 30
 _CHUNK = 8 << 20
 _ABANDONED_SECONDS = 3600.0
+
+
+@dataclass
+class Entry:
+    """An array that is being stored.
+
+    Attributes:
+        values: Where it will lie.
+        array: As far as it is filled.
+        arrived: Rows that were put.
+    """
+
+    values: Path
+    array: StoredArray
+    arrived: int = 0
+
+    def put(self, places: NDArray[np.int64], part: NDArray[Any]) -> None:
+        """Fill some rows.
+
+        Args:
+            places: Their numbers.
+            part: The rows.
+        """
+        self.array[places] = part
+        self.arrived += len(part)
 
 
 class ActivationCache:
@@ -76,6 +103,20 @@ class ActivationCache:
             dtype: Of its values.
             parts: (numbers of rows, those rows), every row once, in any order.
         """
+        with self.storing(description, shape, dtype) as entry:
+            for places, part in parts:
+                entry.put(places, part)
+        return _mapped(entry.values)
+
+    @contextmanager
+    def storing(
+        self, description: Mapping[str, Any], shape: tuple[int, ...], dtype: DTypeLike
+    ) -> Iterator[Entry]:
+        """The same for rows that come beside others: they are put one part after the other, and stored at the end.
+
+        Raises:
+            ValueError: Other than all rows arrived.
+        """
         key = _key(description)
         values, facts = self._paths(key)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,13 +125,10 @@ class ActivationCache:
         partial = values.with_name(f"{key}.{os.getpid()}.partial.npy")
         try:
             array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
-            array = array.view(StoredArray)
-            arrived = 0
-            for places, part in parts:
-                array[places] = part
-                arrived += len(part)
-            if arrived != shape[0]:
-                raise ValueError(f"{arrived} rows arrived for an array of {shape[0]}.")
+            entry = Entry(values, array.view(StoredArray))
+            yield entry
+            if entry.arrived != shape[0]:
+                raise ValueError(f"{entry.arrived} rows arrived for an array of {shape[0]}.")
             array.flush()
             partial.replace(values)
         finally:
@@ -104,7 +142,6 @@ class ActivationCache:
         draft.write_text(json.dumps(stated, indent=1), encoding="utf-8")
         draft.replace(facts)
         self._verified.add(key)
-        return _mapped(values)
 
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.npy", self.folder / f"{key}.json"

@@ -7,13 +7,11 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 HELD_BYTES = 32 << 20
 """Of one array, read or written rows that stay with the process until their pages are handed back."""
 _MAPPED_AROUND = 64 << 10
 """Where one byte is read, Linux maps so many around it that are in its file cache."""
-LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class StoredArray(np.memmap):
@@ -57,14 +55,3 @@ class StoredArray(np.memmap):
         if self._ledger[0] > HELD_BYTES and self._mmap is not None and sys.platform == "linux":
             self._ledger[0] = 0
             self._mmap.madvise(mmap.MADV_DONTNEED)
-
-
-def as_half(values: NDArray[Any]) -> NDArray[np.float16]:
-    """Values as float16.
-
-    Raises:
-        ValueError: One is too large for it (above 65 504): the array is to be kept in float32.
-    """
-    if np.abs(values).max(initial=0.0) > LARGEST_HALF:
-        raise ValueError("a value is too large for half precision")
-    return values.astype(np.float16)

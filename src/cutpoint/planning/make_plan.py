@@ -25,6 +25,7 @@ from cutpoint.planning.plan import (
 )
 from cutpoint.planning.settings import Settings
 from cutpoint.planning.watcher import Watcher
+from cutpoint.regimes.regime import Regime
 from cutpoint.types import LayerProbe, Trial
 
 
@@ -37,7 +38,7 @@ def make_plan(
     versions: dict[str, str],
     watcher: Watcher,
 ) -> Plan:
-    """Time every backbone, probe its layers, and fix which trials run in which order.
+    """Time every backbone, and fix which trials run in which order; probe its layers, where that decides of anything.
 
     Args:
         entries: Backbones with their regimes.
@@ -51,12 +52,13 @@ def make_plan(
     trials: list[PlannedTrial] = []
     curves, calibrations, dropped = {}, {}, {}
     excluded: list[Trial] = []
+    regimes = {entry.backbone.name: tuple(entry.regimes) for entry in entries}
     named = [entry for entry in entries if entry.backbone.blocks]
     for entry in entries:
         backbone, bank = entry.backbone, banks[entry.backbone.name]
         if backbone.blocks:
             bank.store_prepared()
-        curve = _curve(bank, settings.seed, watcher)
+        curve = _curve(bank, settings.seed, watcher) if _needs_curve(regimes, backbone.name) else ()
         calibration = calibrate(
             bank,
             bank.targets,
@@ -89,7 +91,7 @@ def make_plan(
     excluded += without_room(allowed, calibrations, settings.seed)
     return Plan(
         settings=settings,
-        regimes={entry.backbone.name: tuple(entry.regimes) for entry in entries},
+        regimes=regimes,
         task=dataset.task,
         data=summarise(dataset),
         judged_on=judging.sentence,
@@ -102,6 +104,25 @@ def make_plan(
         excluded=tuple(excluded),
         versions=versions,
     )
+
+
+def with_layer_probes(plan: Plan, banks: Mapping[str, FeatureBank], watcher: Watcher) -> Plan:
+    """The plan with the every-layer probe of backbones that could be planned without.
+
+    Args:
+        plan: With the curves that something was decided by.
+        banks: Backbone name → its bank.
+        watcher: Hears of what takes its time.
+    """
+    missing = [name for name in banks if not _needs_curve(plan.regimes, name)]
+    curves = {name: _curve(banks[name], plan.settings.seed, watcher) for name in missing}
+    found = {name: curve for name, curve in curves.items() if curve}
+    return plan.model_copy(update={"layer_probe": {**plan.layer_probe, **found}})
+
+
+def _needs_curve(regimes: Mapping[str, Sequence[Regime]], name: str) -> bool:
+    """Whether the plan chooses cuts by a backbone's curve, or the race between backbones."""
+    return len(regimes) > 1 or any(regime.needs_cut for regime in regimes[name])
 
 
 def _curve(bank: FeatureBank, seed: int, watcher: Watcher) -> tuple[LayerProbe, ...]:

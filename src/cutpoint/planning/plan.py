@@ -10,6 +10,7 @@ from cutpoint.backbones.backbone import Backbone, Block
 from cutpoint.evaluation.metrics import METRICS
 from cutpoint.features.cut import valid_cuts
 from cutpoint.features.layer_probe import proposed_cuts
+from cutpoint.planning.adapter_memory import share_with_adapter
 from cutpoint.planning.calibration import Calibration
 from cutpoint.planning.judging import Judging
 from cutpoint.planning.memory import refusal
@@ -262,6 +263,7 @@ def price(
         fits: Fits that are judged.
         refit: Whether a last fit on all rows follows if the trial takes the lead.
     """
+    adapter = recipe.regime.adapter
     return predict_cost(
         recipe,
         calibration,
@@ -273,6 +275,7 @@ def price(
         fits=fits,
         refit=refit,
         can_cache=_can_cache(recipe, backbone),
+        kept=1.0 if adapter is None else share_with_adapter(backbone, adapter, recipe.cut),
     )
 
 

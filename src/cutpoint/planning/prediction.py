@@ -19,9 +19,6 @@ _RANKS_TRIED = 2
 _CHECKPOINTED_SHARE = 0.5
 """Of the activations that are there at once where those of a block are computed again: measured on eight blocks
 (benchmarks/language_memory.py); of more blocks it is less (Chen et al. 2016)."""
-_BESIDE_ADAPTERS = 1.1
-"""A frozen layer keeps no input for its own weights, but LoRA's dropout and products beside it keep a little more:
-measured on MiniLM with a mapping of its own for every block."""
 _SOLVING_BYTES = 24
 """For each number of the features that a head is solved on: as they are read and as they are stacked (float32),
 standardised and turned onto their axes (float64)."""
@@ -40,6 +37,7 @@ def predict_cost(
     fits: int,
     refit: bool,
     can_cache: bool,
+    kept: float = 1.0,
 ) -> Cost:
     """Predict one trial.
 
@@ -54,6 +52,7 @@ def predict_cost(
         fits: Fits that are judged.
         refit: Whether a last fit on all rows follows if the trial takes the lead.
         can_cache: Whether activations at the recipe's cut may be stored.
+        kept: Share of the blocks' activations that an adapter keeps (`share_with_adapter`).
     """
     one = fit_seconds(recipe, calibration, rows, judged, can_cache)
     if recipe.regime.head == "trees":
@@ -66,7 +65,7 @@ def predict_cost(
     caching = calibration.forward_seconds * share_below * (rows + judged) if can_cache else 0.0
     head = _head_parameters(recipe, width, task)
     return Cost(
-        peak_memory_bytes=_memory(recipe, calibration, head, trainable, rows, width),
+        peak_memory_bytes=_memory(recipe, calibration, head, trainable, rows, width, kept),
         seconds=one * fits + search + caching + (one * (rows + judged) / rows if refit else 0.0),
         trainable_parameters=head + trainable,
         total_parameters=calibration.parameters + head + (trainable if recipe.regime.adapter else 0),
@@ -82,7 +81,7 @@ def fit_seconds(recipe: Recipe, calibration: Calibration, rows: int, judged: int
 
 
 def _memory(
-    recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int, width: int
+    recipe: Recipe, calibration: Calibration, head: int, trainable: int, rows: int, width: int, kept: float
 ) -> int:
     """Bytes that one fit adds to the process: in its dearest step, or while its head is solved."""
     adapter = recipe.regime.adapter
@@ -102,7 +101,7 @@ def _memory(
     return (
         standing
         - gradients
-        + max(round(calibration.heap_share * _moving(recipe, calibration, trainable, rows)), solved)
+        + max(round(calibration.heap_share * _moving(recipe, calibration, trainable, rows, kept)), solved)
     )
 
 
@@ -113,13 +112,11 @@ def _solving(recipe: Recipe, rows: int, width: int) -> int:
     return _SOLVING_BYTES * (HELD_BYTES // 8 if are_many(rows, width) else rows * width)
 
 
-def _moving(recipe: Recipe, calibration: Calibration, trainable: int, rows: int) -> int:
+def _moving(recipe: Recipe, calibration: Calibration, trainable: int, rows: int, kept: float) -> int:
     """Bytes of activations and gradients at once, in the step where they are most."""
     adapter, cut = recipe.regime.adapter, recipe.cut
     at_once = max((passing(stage) for stage in recipe.stages if stage.phase.solver == "gradient"), default=0)
-    kept = _CHECKPOINTED_SHARE if recipe.regime.checkpointing else 1.0
-    if adapter is not None:
-        kept *= _BESIDE_ADAPTERS
+    kept *= _CHECKPOINTED_SHARE if recipe.regime.checkpointing else 1.0
     activations = [round(above * kept * min(at_once, rows)) for above in calibration.activations_above[cut:]]
     if adapter is not None:  # what is injected is small, and lies anywhere
         return activations[0] + _FLOAT_BYTES * trainable

@@ -23,7 +23,8 @@ from cutpoint.features.store import ActivationCache
 from cutpoint.model import Model
 from cutpoint.planning.calibration import Calibration
 from cutpoint.planning.judging import Judging, plan_judging
-from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.known_cut import known_cut
+from cutpoint.planning.make_plan import make_plan, with_layer_probes
 from cutpoint.planning.plan import Entry, Plan, PlannedTrial
 from cutpoint.planning.settings import Settings
 from cutpoint.planning.watcher import Watcher
@@ -104,6 +105,7 @@ class Race:
                 cache,
                 on_progress=self._on_work,
                 engine=settings.engine,
+                cut=known_cut(entry.backbone, entry.regimes, settings.cut, dataset.task),
             )
             for entry in entries
         }
@@ -171,6 +173,7 @@ class Race:
         """The plan with what features say of the data, and with the advice; no head has to wait for them."""
         if plan.advice is not None:
             return plan
+        plan = with_layer_probes(plan, self.banks, self.watcher)
         audit = audit_features(
             self.dataset, self.judging, self._main_bank, self.audit, self.watcher, self.settings.seed
         )

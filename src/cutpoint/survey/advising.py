@@ -15,7 +15,7 @@ from cutpoint.advice.situation import Situation
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
 from cutpoint.planning.judging import plan_judging
-from cutpoint.planning.make_plan import make_plan
+from cutpoint.planning.make_plan import make_plan, with_layer_probes
 from cutpoint.planning.plan import Entry, Plan
 from cutpoint.planning.settings import Settings
 from cutpoint.planning.watcher import Watcher
@@ -73,7 +73,7 @@ def advise_before(
         versions=versions,
         watcher=watcher,
     )
-    return advise_on_plan(plan, banks, audit=audit)
+    return advise_on_plan(with_layer_probes(plan, banks, watcher), banks, audit=audit)
 
 
 def advise_on_plan(

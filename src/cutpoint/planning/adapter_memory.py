@@ -1,0 +1,49 @@
+"""What a forward pass keeps where only an adapter trains: counted once on a copy, since it depends on the layers."""
+
+from __future__ import annotations
+
+import copy
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from cutpoint.adapters.adapter import Adapter
+from cutpoint.adapters.inject import inject
+from cutpoint.backbones.backbone import Backbone
+from cutpoint.heads.modules import NoHead
+from cutpoint.model import Network
+from cutpoint.planning.memory import measure_activations
+from cutpoint.regimes.partition import Partition, apply_modes, apply_partition
+
+_SHARES: WeakKeyDictionary[Backbone, dict[tuple[Adapter, int], float]] = WeakKeyDictionary()
+
+
+def share_with_adapter(backbone: Backbone, adapter: Adapter, above: int) -> float:
+    """Bytes that one example's forward pass keeps with an adapter, for each byte that it keeps where the blocks train.
+
+    A frozen layer keeps no input for its own weights; LoRA's dropout and products beside it keep theirs.
+
+    Args:
+        backbone: Where the adapter goes; not touched.
+        adapter: Its rank a number. A base in 4 bits is counted as one in full: it keeps the same.
+        above: Frozen blocks below the first that the adapter changes.
+    """
+    known = _SHARES.setdefault(backbone, {})
+    if (adapter, above) not in known:
+        changed = copy.deepcopy(backbone.module)
+        members = [member for block in backbone.blocks[above:] for member in block.members]
+        inject(changed, adapter.model_copy(update={"base": "full"}), members)
+        kept = _kept(backbone, changed, Partition(above, adapter=True))
+        known[adapter, above] = kept / max(
+            _kept(backbone, copy.deepcopy(backbone.module), Partition(above)), 1
+        )
+    return known[adapter, above]
+
+
+def _kept(backbone: Backbone, module: nn.Module, partition: Partition) -> int:
+    network = Network(module, NoHead())
+    apply_partition(network, backbone.blocks, partition)
+    apply_modes(network, backbone.blocks, partition, "inference")
+    device = next(module.parameters()).device
+    example = backbone.inputs.noise(1).to(device)
+    return measure_activations(network, lambda: network(example).square().mean())

@@ -6,7 +6,7 @@ from cutpoint.heads.boosting import expected_seconds
 from cutpoint.heads.streamed_path import HELD_BYTES, are_many
 from cutpoint.heads.trees import bytes_of, parameters_of
 from cutpoint.planning.calibration import Calibration
-from cutpoint.planning.memory import coming_and_going, predict_memory
+from cutpoint.planning.memory import HELD_WITH_ADAPTER, coming_and_going, predict_memory
 from cutpoint.regimes.recipe import Recipe, Stage
 from cutpoint.types import Cost, Task
 
@@ -98,11 +98,10 @@ def _memory(
         copies=1,
     )
     gradients = _FLOAT_BYTES * trainable  # they come as activations go, and are counted with them
-    return (
-        standing
-        - gradients
-        + max(round(calibration.heap_share * _moving(recipe, calibration, trainable, rows, kept)), solved)
-    )
+    has_holes = adapter is not None and calibration.heap_share > 1
+    heap = HELD_WITH_ADAPTER if has_holes else calibration.heap_share
+    moving = round(heap * _moving(recipe, calibration, trainable, rows, kept))
+    return standing - gradients + max(moving, solved)
 
 
 def _solving(recipe: Recipe, rows: int, width: int) -> int:

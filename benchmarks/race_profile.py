@@ -141,7 +141,9 @@ def main() -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--page", metavar="NAME", help="put the table into docs/benchmarks.md, as the profile of NAME")
+    parser.add_argument(
+        "--page", metavar="NAME", help="put the table into docs/benchmarks.md, as the profile of NAME"
+    )
     asked = parser.parse_args()
     import_libraries()
     found = table(

@@ -1,4 +1,7 @@
-"""Cutpoint's frozen features and exact head alone: the probe without audit, plan, intervals and report."""
+"""Cutpoint's frozen features and exact head alone: the probe without audit, plan, intervals and report.
+
+The strength of the head's penalty is chosen by folds; each fold's own predictions, which judge a probe, are not made.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ def run(job: Job, track: Track) -> None:
     backbone = load_backbone(job.weights, modality=dataset.modality, **size)
     cache = ActivationCache(folder)
     bank = FeatureBank(backbone, dataset, dataset.splits["train"], cache, engine="auto")
-    head = fit_exact(bank.pooled().final, dataset.targets[bank.rows], dataset.task).head
+    targets = dataset.targets[bank.rows]
+    head = fit_exact(bank.pooled().final, targets, dataset.task, out_of_fold=False).head
     track.seconds["model"] = track.elapsed
     test = FeatureBank(backbone, dataset, dataset.splits["test"], cache, engine=bank.engine)
     with torch.inference_mode():

@@ -60,8 +60,11 @@ def most(
         found = ratio(own, of_contender(records, work, names[0]), phase) if names else None
         if found is None:
             return Finding(text, "", "not measured")
-        measured = f"{told(found)} ({names[0]})"
-        return Finding(text, measured, "met" if found.median <= bound else "not met")
+        is_met = found.median <= bound
+        aside = (
+            "" if is_met or against == "floor" else beside_the_floor(records, work, names[0], is_share=True)
+        )
+        return Finding(text, f"{told(found)} ({names[0]}){aside}", "met" if is_met else "not met")
 
     return judge
 
@@ -92,7 +95,8 @@ def least(
             losing = [name for name in names[:1] if is_worse(own[0], rivals[name][0])]
             said = "less accurate" if losing else "as accurate within noise"
         is_met = found.median >= bound and not losing
-        return Finding(text, f"{told(found)} ({names[0]}), {said}", "met" if is_met else "not met")
+        aside = "" if is_met else beside_the_floor(records, work, names[0], is_share=False)
+        return Finding(text, f"{told(found)} ({names[0]}), {said}{aside}", "met" if is_met else "not met")
 
     return judge
 
@@ -142,6 +146,23 @@ def first_model(records: Sequence[Record]) -> Finding:
         return Finding(text, "", "not measured")
     found = Spread.of([run["seconds"]["first_model"] for run in runs])
     return Finding(text, f"{found.median:.1f} s", "met" if found.median <= 15 else "not met")
+
+
+def beside_the_floor(records: Sequence[Record], work: str, peer: str, *, is_share: bool) -> str:
+    """What the quickest floor reaches against that peer, which nothing that does the same work can pass.
+
+    Args:
+        records: All of a tier.
+        work: Which work.
+        peer: The fastest.
+        is_share: Whether the goal is a share of the peer's time; else how many times faster.
+    """
+    names, runs = floors(records, work), of_contender(records, work, peer)
+    if not names:
+        return ""
+    floor = of_contender(records, work, names[0])
+    found = ratio(floor, runs) if is_share else ratio(runs, floor)
+    return f"; the floor itself {told(found)}" if found else ""
 
 
 def told(found: Spread) -> str:

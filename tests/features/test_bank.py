@@ -165,6 +165,29 @@ def test_everything_is_computed_once(backbone: Backbone, dataset: Dataset, tmp_p
     assert told == []
 
 
+def test_what_a_pass_reads_is_kept_and_half_a_pass_keeps_nothing(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        told.append(what)
+        if done:
+            raise KeyboardInterrupt
+
+    cache = ActivationCache(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        FeatureBank(backbone, dataset, ROWS, cache, interrupt).pooled()
+    assert not list(tmp_path.glob("*.json"))
+    made = FeatureBank(backbone, dataset, ROWS, cache, lambda what, *_: told.append(what))
+    made.pooled()
+    assert set(told) == {"computing features"}
+    told.clear()
+    assert made.store_prepared() and told == []
+    expected = [backbone.inputs.prepare(dataset.inputs[row]) for row in ROWS]
+    assert np.array_equal(made.prepared(np.arange(len(ROWS))).numpy(), np.stack(expected))
+
+
 def test_equal_weights_put_together_otherwise_share_nothing(
     backbone: Backbone, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from cutpoint.planning.watcher import Watcher
 from cutpoint.race.race import Race
 from cutpoint.race.run_folder import open_folder
 from cutpoint.regimes import Phase, Regime, resolve_regimes
-from cutpoint.types import Result
+from cutpoint.types import Comparison, Result, Trial
 
 BRIEF = Regime(
     name="brief-partial",
@@ -212,6 +212,36 @@ def test_large_groups_do_not_hinder_the_first_model(tmp_path: Path) -> None:
         threads=1,
     )
     assert result.status == "finished"
+
+
+class Served(Watcher):
+    """Notes whose model stands in RUN/model whenever a trial ends."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.seen: list[tuple[str, str]] = []
+
+    def on_trial_end(self, trial: Trial, comparison: Comparison | None) -> None:
+        card = json.loads((self.run / "model" / "cutpoint.json").read_text(encoding="utf-8"))
+        self.seen.append((trial.regime, card["description"]["name"].split(" on ")[0]))
+
+
+def test_hand_made_features_do_not_replace_the_first_model_before_the_network_had_its_turn(
+    stripes: Path, tmp_path: Path
+) -> None:
+    both = ["image-statistics", "linear-probe"]
+    served = Served(tmp_path / "out")
+    race(stripes, tmp_path / "out", tmp_path / "cache", regimes=both, watcher=served, min_gain=1.0)
+    assert served.seen == [("image-statistics", "First model"), ("linear-probe", "First model")]
+    card = json.loads((tmp_path / "out" / "model" / "cutpoint.json").read_text(encoding="utf-8"))
+    assert card["description"]["name"].startswith("image-statistics")
+    alone = Served(tmp_path / "alone")
+    result = race(
+        stripes, tmp_path / "alone", tmp_path / "cache", regimes=both, watcher=alone, target="accuracy>=0"
+    )
+    assert [trial.status for trial in result.trials] == ["finished", "skipped"]
+    card = json.loads((tmp_path / "alone" / "model" / "cutpoint.json").read_text(encoding="utf-8"))
+    assert card["description"]["name"].startswith("image-statistics")
 
 
 def test_a_folder_that_is_no_run_is_left_alone(stripes: Path, tmp_path: Path) -> None:

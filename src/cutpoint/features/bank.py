@@ -6,6 +6,7 @@ Prepared inputs, pooled features of every block, and activations at a cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -102,7 +103,7 @@ class FeatureBank:
 
         Words that were cut off with what is too long are `IGNORED`: nothing is read out for them.
         """
-        self.store_prepared()
+        self._read_texts()
         if self.dataset.task.kind == "language":
             return next_tokens(pad(self._texts or []), IGNORED).numpy()
         targets, words = self.dataset.targets[self.rows], self._words()
@@ -115,7 +116,7 @@ class FeatureBank:
         """(N,) tokens of each row, for texts; None where all inputs are of one size."""
         if self.inputs.shape is not None:
             return None
-        self.store_prepared()
+        self._read_texts()
         return np.array([text.shape[-1] for text in self._texts or ()], dtype=np.int64)
 
     # ------------------------------------------------------------------------------------- prepared inputs
@@ -136,18 +137,40 @@ class FeatureBank:
         Returns:
             False where the cache's limit leaves no room.
         """
-        if self._prepared is not None or self._texts is not None:
+        self._read_texts()
+        if self._texts is not None:
             return True
-        if self.inputs.shape is None:
-            self._texts = [self._prepare(position) for position in self._counted("reading the data")]
-            return True
-        shape = (len(self.rows), *self.inputs.shape)
-        description = self._describe("prepared")
-        self._prepared = self.cache.read(description)
-        if self._prepared is None and self.cache.fits(int(np.prod(shape)) * self.inputs.dtype.itemsize):
-            parts = ((positions, batch.numpy()) for positions, batch in self._batches("reading the data"))
-            self._prepared = self.cache.write(description, shape, self.inputs.dtype, parts)
+        if self._prepared is None:
+            self._prepared = self.cache.read(self._describe("prepared"))
+        if self._keeps_what_is_read():
+            for _ in self._batches("reading the data"):
+                pass
         return self._prepared is not None
+
+    def _read_texts(self) -> None:
+        """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
+        if self._texts is None and self.inputs.shape is None:
+            self._texts = [self._prepare(position) for position in self._counted("reading the data")]
+
+    def _keeps_what_is_read(self) -> bool:
+        """Whether a pass over all inputs puts them into the cache, so that they are decoded once."""
+        if self.inputs.shape is None or self._prepared is not None:
+            return False
+        size = len(self.rows) * int(np.prod(self.inputs.shape)) * self.inputs.dtype.itemsize
+        return self.cache.fits(size) and self.cache.read(self._describe("prepared")) is None
+
+    @contextmanager
+    def _keeping(self) -> Iterator[Callable[[Rows, Tensor], None]]:
+        """What takes every batch of a pass, to keep it where that is to be."""
+        if not self._keeps_what_is_read():
+            yield lambda positions, batch: None
+            return
+        assert self.inputs.shape is not None
+        description = self._describe("prepared")
+        shape = (len(self.rows), *self.inputs.shape)
+        with self.cache.storing(description, shape, self.inputs.dtype) as entry:
+            yield lambda positions, batch: entry.put(positions, batch.numpy())
+        self._prepared = self.cache.read(description)
 
     def _prepare(self, position: int) -> NDArray[Any]:
         return self.inputs.prepare(self.dataset.inputs[int(self.rows[position])])
@@ -165,7 +188,7 @@ class FeatureBank:
     def pooled(self) -> PooledFeatures:
         """Pooled features of every block, from one forward pass over the rows."""
         if self._pooled is None:
-            self.store_prepared()
+            self._read_texts()
             spans = self._words()
             blocks = [block.name for block in self.backbone.blocks]
             description = {**self._describe("pooled"), "blocks": blocks, "network": self._network_digest()}
@@ -284,7 +307,7 @@ class FeatureBank:
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
-        self.store_prepared()
+        self._read_texts()
         what = f"computing activations after {cut} blocks"
         return self._stored(self._describe_activations(cut, drawn), layout.shape, what, compute, layout.spans)
 
@@ -356,10 +379,12 @@ class FeatureBank:
         """Positions and their prepared batches; the next ones are read while the network works on this one."""
         order, done = self._order(), 0
         self.on_progress(what, 0, len(order))
-        for chunk, batch in read_ahead(order, size, self._read):
-            yield chunk, batch
-            done += len(chunk)
-            self.on_progress(what, done, len(order))
+        with self._keeping() as keep:
+            for chunk, batch in read_ahead(order, size, self._read):
+                keep(chunk, batch)
+                yield chunk, batch
+                done += len(chunk)
+                self.on_progress(what, done, len(order))
 
     def _read(self, positions: Rows) -> Tensor:
         """A prepared batch; for a GPU in memory from which it is copied while the GPU works."""

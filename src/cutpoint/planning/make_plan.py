@@ -56,8 +56,6 @@ def make_plan(
     named = [entry for entry in entries if entry.backbone.blocks]
     for entry in entries:
         backbone, bank = entry.backbone, banks[entry.backbone.name]
-        if backbone.blocks:
-            bank.store_prepared()
         curve = _curve(bank, settings.seed, watcher) if _needs_curve(regimes, backbone.name) else ()
         calibration = calibrate(
             bank,

@@ -129,6 +129,7 @@ class Race:
             for planned in plan.trials:
                 if planned.recipe.regime.is_head_only or self.settings.exhaustive:
                     self._take_turn(plan, planned)
+                    self._promote_leader(plan)
                     self._write(plan, "interrupted")
             if len(plan.trials) > 1:  # a trial that is the only one need not wait, either
                 plan = self._advised(plan)
@@ -137,6 +138,8 @@ class Race:
             return self._finish(self._advised(plan))
         except KeyboardInterrupt:
             self.clock.save()
+            if self.standing.leader is not None:
+                self._promote(self.standing.runs[self.standing.leader.id], self.standing.leader)
             result = self._write(plan, "interrupted")
             try:
                 write_report(self.folder.path)
@@ -309,7 +312,7 @@ class Race:
             predictions = run.predictions()
             comparison = standing.compare(self.dataset, self.settings, planned, predictions)
             takes_lead = comparison is None or comparison.decision == "replaces"
-            if takes_lead:
+            if takes_lead and not self._awaits_network(plan, trial):
                 self._promote(run, trial)
             standing.runs[trial.id], standing.predictions[trial.id] = run, predictions
             if comparison is not None:
@@ -343,8 +346,29 @@ class Race:
             reason = error.message if isinstance(error, CutpointError) else f"{type(error).__name__}: {error}"
             self._record(self._unrun(planned, "failed", reason))
 
+    def _promote_leader(self, plan: Plan) -> None:
+        """Put the leader's model where users look for it, once nothing stands against it."""
+        leader = self.standing.leader
+        if leader is not None and not self._awaits_network(plan, leader):
+            self._promote(self.standing.runs[leader.id], leader)
+
+    def _awaits_network(self, plan: Plan, leader: Trial) -> bool:
+        """Whether a model without a network would replace a network's first model, just before that network's own head.
+
+        On hand-made features it may be far worse than a probe of a few rows, and would be served until then.
+        """
+        if self.banks[leader.backbone].backbone.blocks or not (self.folder.model / "cutpoint.json").exists():
+            return False
+        ended = {trial.id for trial in self.standing.trials}
+        return any(
+            planned.recipe.regime.is_exact
+            and self.banks[planned.backbone].backbone.blocks
+            and planned.id not in ended
+            for planned in plan.trials
+        )
+
     def _promote(self, run: TrialRun, trial: Trial) -> None:
-        """Put the new leader's model where users look for it; an earlier call may already have done so."""
+        """Put a trial's model there; an earlier call may already have done so."""
         promoted = [event["trial"] for event in self.folder.events() if event["event"] == "leads"]
         if trial.id in promoted and (self.folder.model / "cutpoint.json").exists():
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ _SAVED_AGAIN = 12
 _FLAT = 2.0
 """Deviation of grey values below which a picture shows nothing that could be compared."""
 _CHUNK = 4_096
+_CHUNK_BYTES = 8 << 20
+"""Of the pixels of one side of the pairs that are compared at once, in float64."""
 
 
 @dataclass(frozen=True)
@@ -137,25 +139,43 @@ def _same_pixels(dataset: Dataset, prints: ImageFingerprints, left: Rows, right:
 
 def _near_pictures(dataset: Dataset, prints: ImageFingerprints, same: Rows, left: Rows, right: Rows) -> Pairs:
     small = prints.thumbnails.reshape(len(dataset), -1)
-    textured = small.std(axis=1) >= _FLAT
-    kept = (same[left] != same[right]) & textured[left] & textured[right]
+    kept = same[left] != same[right]
+    left, right = left[kept], right[kept]
+    kept = _are_textured(small, left) & _are_textured(small, right)
     left, right = left[kept], right[kept]
     kept = _correlations(lambda rows: small[rows], left, right) >= _NEAR_THUMBNAIL
     left, right = left[kept], right[kept]
-    rows, place = np.unique([left, right], return_inverse=True)
-    large = details([dataset.inputs[row] for row in rows]).reshape(len(rows), DETAIL**2)
-    likeness = _correlations(lambda chosen: large[chosen], *place.reshape(2, -1))
+    likeness = np.concatenate(
+        [np.zeros(0), *(_likeness(dataset, left[part], right[part]) for part in _parts(len(left), _CHUNK))]
+    )
     kept = likeness >= NEAR_PICTURE
     return Pairs(left[kept], right[kept], likeness[kept])
 
 
+def _likeness(dataset: Dataset, left: Rows, right: Rows) -> NDArray[np.float64]:
+    """Correlation of the larger thumbnails, which are held for these pairs alone."""
+    rows, place = np.unique([left, right], return_inverse=True)
+    large = details([dataset.inputs[row] for row in rows]).reshape(len(rows), DETAIL**2)
+    return _correlations(lambda chosen: large[chosen], *place.reshape(2, -1))
+
+
+def _are_textured(small: NDArray[np.uint8], rows: Rows) -> NDArray[np.bool_]:
+    """Whether there is something to compare in these rows' thumbnails."""
+    parts = [small[rows[part]].std(axis=1) >= _FLAT for part in _parts(len(rows), _CHUNK)]
+    return np.concatenate([np.zeros(0, dtype=bool), *parts])
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
 def _largest_difference(prints: ImageFingerprints, pairs: Pairs) -> NDArray[np.int64]:
     """Of the grey values of each pair's thumbnails: a small mark on an empty ground hardly moves a correlation."""
-    small = prints.thumbnails.reshape(len(prints.thumbnails), -1).astype(np.int16)
+    small = prints.thumbnails.reshape(len(prints.thumbnails), -1)
     found = [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(pairs.left), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        found.append(np.abs(small[pairs.left[part]] - small[pairs.right[part]]).max(axis=1).astype(np.int64))
+    for part in _parts(len(pairs.left), _CHUNK):
+        first, second = (small[side[part]].astype(np.int16) for side in (pairs.left, pairs.right))
+        found.append(np.abs(first - second).max(axis=1).astype(np.int64))
     return np.concatenate(found)
 
 
@@ -164,8 +184,9 @@ def _correlations(
 ) -> NDArray[np.float64]:
     """Pearson's correlation of the pixels of each pair, whatever their brightness and contrast."""
     found = [np.zeros(0)]
-    for start in range(0, len(left), _CHUNK):
-        sides = [pixels(side[start : start + _CHUNK]).astype(np.float64) for side in (left, right)]
+    width = pixels(left[:1]).shape[1] if len(left) else 1
+    for part in _parts(len(left), max(1, _CHUNK_BYTES // (8 * width))):
+        sides = [pixels(side[part]).astype(np.float64) for side in (left, right)]
         first, second = (side - side.mean(axis=1, keepdims=True) for side in sides)
         norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
         found.append((first * second).sum(axis=1) / np.maximum(norms, 1e-9))
@@ -174,8 +195,7 @@ def _correlations(
 
 def _agreement(signatures: NDArray[np.uint32], left: Rows, right: Rows) -> NDArray[np.float64]:
     found = [np.zeros(0)]
-    for start in range(0, len(left), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in _parts(len(left), _CHUNK):
         found.append((signatures[left[part]] == signatures[right[part]]).mean(axis=1))
     return np.concatenate(found)
 

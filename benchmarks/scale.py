@@ -82,13 +82,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = asked.work or Path(temporary)
         found = list(measure(SIZES[asked.tier], work))
+        publish(found, asked.tier, asked.docs)
         if asked.tier == "full" and WEIGHTS.exists():
             found.append(larger_than_memory(work))
-    record = {"machine": _machine(), "tier": asked.tier, "measured": [asdict(each) for each in found]}
+            publish(found, asked.tier, asked.docs)
+
+
+def publish(found: Sequence[Measured], tier: str, docs: Path | None) -> None:
+    """JSON beside this file, the table on the terminal, and both into the documentation where that is given."""
+    record = {"machine": _machine(), "tier": tier, "measured": [asdict(each) for each in found]}
     Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(tables(found))
-    if asked.docs:
-        write_page(found, asked.docs)
+    if docs:
+        write_page(found, docs)
 
 
 def measure(sizes: Sequence[int], work: Path) -> Iterator[Measured]:

@@ -114,12 +114,17 @@ def blocks_parameters(module: nn.Module, blocks: Sequence[Block]) -> list[dict[s
 
 def uncovered_parameters(backbone: Backbone) -> tuple[str, ...]:
     """Names of the parameters that no block holds."""
-    members = [member for block in backbone.blocks for member in block.members]
+    members = members_of(backbone.blocks)
     return tuple(
         name
         for name, _ in backbone.module.named_parameters()
         if not any(at_or_below(name, member) for member in members)
     )
+
+
+def members_of(blocks: Iterable[Block]) -> list[str]:
+    """Paths of the parts of these blocks, in order."""
+    return [member for block in blocks for member in block.members]
 
 
 def at_or_below(name: str, member: str) -> bool:

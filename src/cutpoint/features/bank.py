@@ -86,6 +86,12 @@ class FeatureBank:
         self._device = next((p.device for p in backbone.module.parameters()), torch.device("cpu"))
         self._content = _digest(dataset.keys[row] for row in self.rows)
 
+    def of(self, rows: Rows) -> FeatureBank:
+        """The same of other rows of the data set: by the same engine, with the same cache."""
+        return FeatureBank(
+            self.backbone, self.dataset, rows, self.cache, self.on_progress, engine=self.engine
+        )
+
     def positions(self, rows: Rows) -> Rows:
         """Where these rows of the data set stand in the bank's arrays.
 
@@ -125,10 +131,9 @@ class FeatureBank:
         """A batch of prepared inputs (images, vectors or token numbers), cached or read afresh."""
         if self._texts is not None:
             return self.inputs.collate([self._texts[position] for position in positions])
-        if self._prepared is None and self.inputs.shape is not None:
-            self._prepared = self.cache.read(self._describe("prepared"))
-        if self._prepared is not None:
-            return torch.from_numpy(np.ascontiguousarray(self._prepared[positions]))
+        stored = self._stored_images()
+        if stored is not None:
+            return torch.from_numpy(np.ascontiguousarray(stored[positions]))
         return self.inputs.collate([self._prepare(position) for position in positions])
 
     def store_prepared(self) -> bool:
@@ -140,24 +145,27 @@ class FeatureBank:
         self._read_texts()
         if self._texts is not None:
             return True
-        if self._prepared is None:
-            self._prepared = self.cache.read(self._describe("prepared"))
         if self._keeps_what_is_read():
             for _ in self._batches("reading the data"):
                 pass
-        return self._prepared is not None
+        return self._stored_images() is not None
 
     def _read_texts(self) -> None:
         """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
         if self._texts is None and self.inputs.shape is None:
             self._texts = [self._prepare(position) for position in self._counted("reading the data")]
 
+    def _stored_images(self) -> NDArray[Any] | None:
+        """All prepared inputs of one size, where the cache holds them."""
+        if self._prepared is None and self.inputs.shape is not None:
+            self._prepared = self.cache.read(self._describe("prepared"))
+        return self._prepared
+
     def _keeps_what_is_read(self) -> bool:
         """Whether a pass over all inputs puts them into the cache, so that they are decoded once."""
-        if self.inputs.shape is None or self._prepared is not None:
+        if self.inputs.shape is None or self._stored_images() is not None:
             return False
-        size = len(self.rows) * int(np.prod(self.inputs.shape)) * self.inputs.dtype.itemsize
-        return self.cache.fits(size) and self.cache.read(self._describe("prepared")) is None
+        return self.cache.fits(len(self.rows) * int(np.prod(self.inputs.shape)) * self.inputs.dtype.itemsize)
 
     @contextmanager
     def _keeping(self) -> Iterator[Callable[[Rows, Tensor], None]]:
@@ -166,11 +174,9 @@ class FeatureBank:
             yield lambda positions, batch: None
             return
         assert self.inputs.shape is not None
-        description = self._describe("prepared")
         shape = (len(self.rows), *self.inputs.shape)
-        with self.cache.storing(description, shape, self.inputs.dtype) as entry:
+        with self.cache.storing(self._describe("prepared"), shape, self.inputs.dtype) as entry:
             yield lambda positions, batch: entry.put(positions, batch.numpy())
-        self._prepared = self.cache.read(description)
 
     def _prepare(self, position: int) -> NDArray[Any]:
         return self.inputs.prepare(self.dataset.inputs[int(self.rows[position])])

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.inputs import Inputs
-from cutpoint.backbones.order import at_or_below, inference
+from cutpoint.backbones.order import at_or_below, inference, members_of
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _watched(module: nn.Module, blocks: Sequence[Block], inputs: Inputs) -> tupl
     placeholder, and pooling one is wasted time. In networks of texts they make masks and rotary embeddings, which
     the blocks above need.
     """
-    members = [member for block in blocks for member in block.members]
+    members = members_of(blocks)
     with_outer = inputs.shape is not None
     return tuple(
         path

@@ -10,6 +10,8 @@ from torch import nn
 from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.inject import inject
 from cutpoint.backbones.backbone import Backbone
+from cutpoint.backbones.order import members_of
+from cutpoint.features.seeding import seeded
 from cutpoint.heads.modules import NoHead
 from cutpoint.model import Network
 from cutpoint.planning.memory import measure_activations
@@ -30,13 +32,12 @@ def share_with_adapter(backbone: Backbone, adapter: Adapter, above: int) -> floa
     """
     known = _SHARES.setdefault(backbone, {})
     if (adapter, above) not in known:
-        changed = copy.deepcopy(backbone.module)
-        members = [member for block in backbone.blocks[above:] for member in block.members]
-        inject(changed, adapter.model_copy(update={"base": "full"}), members)
-        kept = _kept(backbone, changed, Partition(above, adapter=True))
-        known[adapter, above] = kept / max(
-            _kept(backbone, copy.deepcopy(backbone.module), Partition(above)), 1
-        )
+        module = copy.deepcopy(backbone.module)
+        with seeded(0):  # planning leaves torch's own random state as it is: a run that goes on does not plan
+            plain = _kept(backbone, module, Partition(above))
+            inject(module, adapter.model_copy(update={"base": "full"}), members_of(backbone.blocks[above:]))
+            kept = _kept(backbone, module, Partition(above, adapter=True))
+        known[adapter, above] = kept / max(plain, 1)
     return known[adapter, above]
 
 

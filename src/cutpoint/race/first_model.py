@@ -36,9 +36,8 @@ def save_first_model(bank: FeatureBank, judging: Judging, folder: RunFolder, wat
     if (folder.model / "cutpoint.json").exists():
         return
     if len(judging.rows) > 2 * ROWS:
-        ungrouped = replace(
-            dataset, groups=None
-        )  # nothing is judged on the other rows; groups may be too large
+        # Nothing is judged on the other rows, and groups may be too large.
+        ungrouped = replace(dataset, groups=None)
         _, rows = holdout(ungrouped, judging.rows, fraction=ROWS / len(judging.rows), seed=0)
         bank = FeatureBank(backbone, dataset, rows, ActivationCache(limit=0), on_progress=watcher.on_work)
     targets = dataset.targets[bank.rows]

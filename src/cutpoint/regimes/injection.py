@@ -10,7 +10,7 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.adapters.inject import inject, is_adapter_parameter
 from cutpoint.adapters.support import why_not
 from cutpoint.backbones.backbone import Backbone
-from cutpoint.backbones.order import at_or_below
+from cutpoint.backbones.order import at_or_below, members_of
 from cutpoint.backbones.torchvision_repair import import_torchvision
 from cutpoint.regimes.regime import Regime
 from cutpoint.types import Task
@@ -32,7 +32,7 @@ def injected_sizes(backbone: Backbone, adapter: Adapter, above: int) -> dict[str
         )
         with torch.device("meta"), torch.random.fork_rng(devices=[]):
             module = backbone.rebuild()
-            inject(module, plain, [member for block in backbone.blocks[above:] for member in block.members])
+            inject(module, plain, members_of(backbone.blocks[above:]))
         known[adapter, above] = {
             name: parameter.numel()
             for name, parameter in module.named_parameters()

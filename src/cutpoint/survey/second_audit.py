@@ -103,10 +103,7 @@ class _Material:
         known, rows = self.bank, self.test_rows
         if not len(rows):
             return np.zeros((0, known.backbone.width), dtype=np.float32)
-        bank = FeatureBank(
-            known.backbone, self.dataset, rows, known.cache, known.on_progress, engine=known.engine
-        )
-        return bank.pooled().final
+        return known.of(rows).pooled().final
 
 
 Found = tuple[tuple[Finding, ...], tuple[LabelIssue, ...]]

@@ -29,10 +29,9 @@ def source_error_finding(
     if backbone.source_scores is None or predictions is None or not dataset.task.is_classification:
         return None
     train, test = dataset.splits["train"], dataset.splits["test"]
-    tested = FeatureBank(backbone, dataset, test, bank.cache, bank.on_progress, engine=bank.engine)
     outputs, seen = _likeliest(bank, train)
     return errors_follow_source(
-        source=_likeliest(tested, test)[1],
+        source=_likeliest(bank.of(test), test)[1],
         usual=usual_targets(seen, dataset.targets[train], outputs),
         truth=dataset.targets[test],
         predictions=predictions,

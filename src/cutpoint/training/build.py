@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cutpoint.adapters.inject import inject
 from cutpoint.adapters.quantise import copy_for
+from cutpoint.backbones.order import members_of
 from cutpoint.features.seeding import seeded
 from cutpoint.heads.chunks import Chosen, Features, moments
 from cutpoint.heads.modules import Head, LinearHead, MLPHead, NoHead
@@ -98,8 +99,7 @@ def _module(recipe: Recipe, data: FitData) -> nn.Module:
     else:
         module = copy_for(backbone.module, recipe.regime.adapter)
     if recipe.regime.adapter is not None:
-        above = [member for block in backbone.blocks[recipe.cut :] for member in block.members]
-        inject(module, recipe.regime.adapter, above)
+        inject(module, recipe.regime.adapter, members_of(backbone.blocks[recipe.cut :]))
     if recipe.regime.checkpointing:
         keep_no_activations(module)
     is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -5,8 +5,8 @@
 Pictures of 32 × 32 pixels and short texts are made up; each command runs in a process of its own, with a cache of its
 own that is empty. Peak memory is counted twice: all pages that a process holds, and its own alone, without those of
 files (libraries and memory-mapped arrays, which the system takes back when it likes). The full tier also runs a
-MobileNetV2, where its weights are at hand (CUTPOINT_SHARED), on pictures that as prepared are larger than the limit
-that is set on the process's own memory.
+MobileNetV2, where its weights are at hand (CUTPOINT_SHARED), on pictures that as prepared are larger than all memory
+that its control group may have, file cache included, as in a container. That needs the right to make one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import itertools
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,8 +33,10 @@ from .page import put
 SIZES = {"quick": (1_000, 3_000, 10_000), "full": (1_000, 3_000, 10_000, 30_000, 100_000)}
 ROOT = Path(__file__).parents[1]
 WEIGHTS = Path(os.environ.get("CUTPOINT_SHARED", ROOT.parent / "shared")) / "weights" / "mobilenetv2_035_tm"
-LIMITED_ROWS, LIMITED_SIDE, LIMIT_BYTES = 30_000, 160, 1_600_000_000
-"""Of the pictures 24 000 are prepared, 160 × 160 × 3 bytes each: 1.84 GB. The limit counts all that is asked for."""
+LIMITED_ROWS, LIMITED_SIDE, LIMIT_BYTES = 30_000, 160, 1_200_000_000
+"""Of the pictures 24 000 are prepared, 160 × 160 × 3 bytes each: 1.84 GB."""
+_GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+"""Where Linux keeps control groups of memory (versions 1 and 2), and the file of the limit."""
 _KINDS = ("images", "texts")
 _WORKS = ("train", "audit")
 _SAMPLE_SECONDS = 0.02
@@ -54,7 +56,7 @@ class Measured:
         peak_bytes: Most pages held at once, those of files included.
         own_bytes: The same without those of files, sampled.
         score: On the test split; None where nothing was trained.
-        limit_bytes: Of the process's own memory, where there was one.
+        limit_bytes: Of all memory, file cache included, where there was one.
     """
 
     kind: str
@@ -84,7 +86,12 @@ def main() -> None:
         found = list(measure(SIZES[asked.tier], work))
         publish(found, asked.tier, asked.docs)
         if asked.tier == "full" and WEIGHTS.exists():
-            found.append(larger_than_memory(work))
+            with limited(LIMIT_BYTES) as group:
+                if group is None:
+                    raise SystemExit(
+                        "No control group could be made: the run under a memory limit is left out."
+                    )
+                found.append(larger_than_memory(work, group))
             publish(found, asked.tier, asked.docs)
 
 
@@ -109,15 +116,35 @@ def measure(sizes: Sequence[int], work: Path) -> Iterator[Measured]:
                 yield _told(run(name, kind, rows, data, backbone, work / "run"))
 
 
-def larger_than_memory(work: Path) -> Measured:
-    """The probe of pictures that, prepared, are larger than what the process may have of its own."""
+@contextmanager
+def limited(limit: int) -> Iterator[Path | None]:
+    """A control group that may have so many bytes; None where none can be made."""
+    for root, file in _GROUPS:
+        group = Path(root) / f"cutpoint-scale-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / file).write_text(str(limit))
+        except OSError:
+            with suppress(OSError):
+                group.rmdir()
+            continue
+        try:
+            yield group
+        finally:
+            group.rmdir()
+        return
+    yield None
+
+
+def larger_than_memory(work: Path, group: Path) -> Measured:
+    """The probe of pictures that, prepared, are larger than what a control group may have."""
     data = _data(work, "images", LIMITED_ROWS)
     backbone = ["--backbone", str(WEIGHTS), "--image-size", str(LIMITED_SIDE)]
-    return _told(run("train", "images", LIMITED_ROWS, data, backbone, work / "run", LIMIT_BYTES))
+    return _told(run("train", "images", LIMITED_ROWS, data, backbone, work / "run", group))
 
 
 def run(
-    work: str, kind: str, rows: int, data: Path, backbone: list[str], folder: Path, limit: int | None = None
+    work: str, kind: str, rows: int, data: Path, backbone: list[str], folder: Path, group: Path | None = None
 ) -> Measured:
     """One command in a process of its own.
 
@@ -128,7 +155,7 @@ def run(
         data: Where they are.
         backbone: Options that name it.
         folder: Of the run and its cache; emptied before.
-        limit: Bytes that the process may have of its own; None: any.
+        group: Control group in which it runs, limited to `LIMIT_BYTES`; None: no limit.
     """
     shutil.rmtree(folder, ignore_errors=True)
     command = [str(Path(sys.executable).parent / "cutpoint"), work, str(data), "--json"]
@@ -137,8 +164,8 @@ def run(
         command += ["--out", str(folder / "run"), "--cache", str(folder / "cache")]
 
     def restrict() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
 
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -160,7 +187,7 @@ def run(
         usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         watch.most,
         _score(answer) if work == "train" else None,
-        limit,
+        None if group is None else LIMIT_BYTES,
     )
 
 

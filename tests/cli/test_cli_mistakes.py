@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -183,3 +184,16 @@ def test_an_unexpected_error_is_one_sentence(
     monkeypatch.setenv("CUTPOINT_DEBUG", "1")
     ended = cutpoint("fit", tmp_path)
     assert ended.code == 1 and "Traceback" in ended.err and "in broken" in ended.err
+
+
+def test_too_little_memory_is_a_sentence_and_no_fault(
+    cutpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def greedy(*_: object, **__: object) -> None:
+        np.empty((1 << 50,), dtype=np.uint8)
+
+    monkeypatch.setattr("cutpoint.api.fit", greedy)
+    ended = cutpoint("fit", tmp_path)
+    assert ended.code == 2
+    assert "not enough memory" in ended.err and "the same command goes on" in " ".join(ended.err.split())
+    assert "fault of Cutpoint" not in ended.err and "Traceback" not in ended.err

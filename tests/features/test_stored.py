@@ -53,3 +53,21 @@ def test_parts_of_it_are_plain_arrays_and_views_of_it_are_stored(tmp_path: Path)
         assert type(plain) is np.ndarray
     assert np.array_equal(found[:, 1:][np.array([3])], values[3:, 1:])
     assert float(found.sum()) == values.sum() and found[1, 2] == values[1, 2]
+
+
+@pytest.mark.parametrize("chosen", ["scattered", "in order", "mask", "nothing", "again and again"])
+def test_many_rows_at_once_are_the_same_rows(tmp_path: Path, chosen: str) -> None:
+    values = np.arange(3000, dtype=np.float32).reshape(1000, 3)
+    found = ActivationCache(tmp_path).write(
+        {"what": "a"}, values.shape, np.float32, [(np.arange(1000), values)]
+    )
+    random = np.random.default_rng(0)
+    rows = {
+        "scattered": random.permutation(1000)[:700],
+        "in order": np.sort(random.permutation(1000)[:700]),
+        "mask": random.random(1000) < 0.5,
+        "nothing": np.zeros(1000, dtype=bool),
+        "again and again": np.repeat(np.array([-1, 5, 5, 7]), 40),
+    }[chosen]
+    assert np.array_equal(found[rows], values[rows])
+    assert np.array_equal(found[:, 1:][rows], values[:, 1:][rows])

@@ -182,16 +182,22 @@ def _surprise(
     vectors: Vectors, left: Rows, right: Rows, likeness: NDArray[np.float32], seed: int
 ) -> NDArray[np.float64]:
     """Probability that chance brings two rows of each pair so near; around the row where it is likelier."""
-    rows, place = np.unique(np.concatenate([left, right]), return_inverse=True)
-    distances, within = _surroundings(vectors, rows, seed)
+    is_in_pair = np.zeros(len(vectors), dtype=bool)
+    is_in_pair[left] = is_in_pair[right] = True
+    place = np.cumsum(is_in_pair) - 1
+    distances, within = _surroundings(vectors, np.flatnonzero(is_in_pair), seed)
     some = np.random.default_rng(seed).permutation(len(vectors))[:_SAMPLED_FOR_DIMENSION]
     usual = np.median(_dimensions(_surroundings(vectors, np.sort(some), seed)[0]))
     # A row's own estimate follows its surroundings but is noisy; that of the set is neither.
     dimension = np.sqrt(usual * _dimensions(distances))
     distance = np.sqrt(np.maximum(2 - 2 * likeness.astype(np.float64), 0))
-    share = np.clip(np.tile(distance, 2) / distances[place, -1], 0, 1) ** dimension[place]
-    chance = -np.expm1(within * np.log1p(-np.minimum(share, 1 - 1e-12)))
-    return np.asarray(chance.reshape(2, -1).max(axis=0))
+
+    def chance(rows: Rows) -> NDArray[np.float64]:
+        own = place[rows]
+        share = np.clip(distance / distances[own, -1], 0, 1) ** dimension[own]
+        return np.asarray(-np.expm1(within * np.log1p(-np.minimum(share, 1 - 1e-12))))
+
+    return np.maximum(chance(left), chance(right))
 
 
 def _dimensions(distances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ HAMMING = 4
 _BLOCKS = 6
 _HASH_BITS = 64
 _REACH_OF_EQUALS = 8
+_PENDING = 1_000_000
 REACH = 32
 """Neighbours in a bucket that a row is compared with: thousands of like images cost a multiple of their number, and
 still hang together as a chain."""
@@ -98,7 +99,7 @@ def pairs_in_buckets(tables: Iterable[NDArray[np.uint64]], accept: Accept) -> tu
         tables: uint64 (N,) each: a row's key.
         accept: Of two arrays of rows, which pairs are kept.
     """
-    found = [np.zeros(0, dtype=np.int64)]
+    found, pending = [np.zeros(0, dtype=np.int64)], 0
     size = 0
     for keys in tables:
         size = len(keys)
@@ -106,7 +107,10 @@ def pairs_in_buckets(tables: Iterable[NDArray[np.uint64]], accept: Accept) -> tu
             kept = accept(left, right)
             low, high = np.minimum(left[kept], right[kept]), np.maximum(left[kept], right[kept])
             found.append(low * size + high)
-    codes = np.unique(np.concatenate(found))
+            pending += len(low)
+        if pending > max(_PENDING, len(found[0])):  # most pairs meet in several tables
+            found, pending = [_distinct(np.concatenate(found))], 0
+    codes = _distinct(np.concatenate(found))
     return codes // max(size, 1), codes % max(size, 1)
 
 
@@ -125,6 +129,12 @@ def same_keys(keys: Iterable[str]) -> tuple[Rows, Rows]:
     pairs = [(first.setdefault(key, row), row) for row, key in enumerate(keys)]
     linked = np.array([pair for pair in pairs if pair[0] != pair[1]], dtype=np.int64).reshape(-1, 2)
     return linked[:, 0], linked[:, 1]
+
+
+def _distinct(codes: Rows) -> Rows:
+    """Sorted where they are: numpy's own holds several copies of millions of pairs."""
+    codes.sort()
+    return codes[np.concatenate([[True], codes[1:] != codes[:-1]])] if len(codes) else codes
 
 
 def _neighbours(keys: NDArray[np.uint64], reach: int = REACH) -> Iterator[tuple[Rows, Rows]]:

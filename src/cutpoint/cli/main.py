@@ -89,6 +89,13 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
+        if _is_out_of_memory(error):
+            tell_error(
+                "There was not enough memory to go on.",
+                "Close other programs, or ask for less: a smaller --backbone or --image-size, --per-class. What was "
+                "computed is kept: the same command goes on from there.",
+            )
+            return MISTAKE
         name = type(error).__name__
         tell_error(
             f"Something unexpected went wrong inside Cutpoint: {name}: {error}",
@@ -96,6 +103,12 @@ def main(arguments: Sequence[str]) -> int:
         )
         return FAULT
     return 0
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from cutpoint.runtime import is_out_of_memory  # loads torch, which whoever ran out of memory has loaded
+
+    return is_out_of_memory(error)
 
 
 def run() -> None:

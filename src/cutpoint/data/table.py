@@ -150,7 +150,10 @@ def _read_arrow(file: Path) -> Columns:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{file} has several columns called {few(twice)}.", "Rename all but one of them.")
-    return {name: table.column(name).to_pylist() for name in names}
+    columns = {name: table.column(name).to_pylist() for name in names}
+    del table
+    pyarrow.default_memory_pool().release_unused()
+    return columns
 
 
 def _read_delimited(file: Path) -> Any:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Resamples are drawn in portions of this many weights (32 MB), whatever the number of rows.
-_WEIGHTS_AT_ONCE = 4_000_000
+# Resamples are drawn in portions of this many weights (4 MB, of which four are held), whatever the number of rows.
+_WEIGHTS_AT_ONCE = 500_000
 
 
 def bootstrap(

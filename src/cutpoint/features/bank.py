@@ -30,9 +30,11 @@ from cutpoint.features.augmentation import augment
 from cutpoint.features.cut import Cut
 from cutpoint.features.frozen_pass import FrozenPass, graph_folder
 from cutpoint.features.pooling import PooledProgram
+from cutpoint.features.ragged import Ragged
 from cutpoint.features.reading import read_ahead
 from cutpoint.features.spans import Rows, Spans
 from cutpoint.features.store import ActivationCache
+from cutpoint.runtime import hand_back_much
 from cutpoint.types import IGNORED, Dataset
 
 OnProgress = Callable[[str, int, int], None]
@@ -79,7 +81,7 @@ class FeatureBank:
         self._pooled: PooledFeatures | None = None
         self.inputs = backbone.inputs
         self._prepared: NDArray[Any] | None = None
-        self._texts: list[NDArray[Any]] | None = None
+        self._texts: Ragged | None = None
         self._layouts: dict[int, Layout] = {}
         self._network: str | None = None
         self._module = use_channels_last(backbone.module)
@@ -123,7 +125,7 @@ class FeatureBank:
         if self.inputs.shape is not None:
             return None
         self._read_texts()
-        return np.array([text.shape[-1] for text in self._texts or ()], dtype=np.int64)
+        return None if self._texts is None else self._texts.lengths
 
     # ------------------------------------------------------------------------------------- prepared inputs
 
@@ -153,7 +155,7 @@ class FeatureBank:
     def _read_texts(self) -> None:
         """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
         if self._texts is None and self.inputs.shape is None:
-            self._texts = [self._prepare(position) for position in self._counted("reading the data")]
+            self._texts = Ragged(self._prepare(position) for position in self._counted("reading the data"))
 
     def _stored_images(self) -> NDArray[Any] | None:
         """All prepared inputs of one size, where the cache holds them."""
@@ -379,11 +381,12 @@ class FeatureBank:
         shows at once."""
         if self._texts is None:
             return np.arange(len(self.rows))
-        return np.argsort([-text.shape[-1] for text in self._texts], kind="stable")
+        return np.argsort(-self._texts.lengths, kind="stable")
 
     def _batches(self, what: str, size: int = BATCH_SIZE) -> Iterator[tuple[Rows, Tensor]]:
         """Positions and their prepared batches; the next ones are read while the network works on this one."""
         order, done = self._order(), 0
+        hand_back_much()
         self.on_progress(what, 0, len(order))
         with self._keeping() as keep:
             for chunk, batch in read_ahead(order, size, self._read):

@@ -7,15 +7,19 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-HELD_BYTES = 32 << 20
+HELD_BYTES = 8 << 20
 """Of one array, read or written rows that stay with the process until their pages are handed back."""
-_MAPPED_AROUND = 64 << 10
-"""Where one byte is read, Linux maps so many around it that are in its file cache."""
+_MAPPED_AROUND = 512 << 10
+"""Where one byte is read, Linux maps what lies around it in its file cache: 64 kB, or where files are kept in large
+folios half a megabyte and more."""
+_ROWS_AT_ONCE = 64
+"""Of rows that lie scattered: each may map so much."""
 
 
 class StoredArray(np.memmap):
-    """A memory-mapped array whose pages are handed back after every 32 MiB of rows.
+    """A memory-mapped array whose pages are handed back after every 8 MiB of rows.
 
     They stay in the system's file cache, so that reading them again costs little, and give way there when memory is
     asked for. A process therefore holds no more of an array of many rows than of one of few.
@@ -34,10 +38,27 @@ class StoredArray(np.memmap):
         return plain[()] if return_scalar else plain
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, np.ndarray) and index.ndim == 1 and len(index) > _ROWS_AT_ONCE:
+            return self._gathered(np.flatnonzero(index) if index.dtype == bool else index)
+        return self._read(index)
+
+    def _gathered(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Many rows, so many at a time as map no more than is to stay; of rows in order that is a long run."""
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        if len(rows) == 0:
+            return found
+        is_in_order = bool((rows[1:] >= rows[:-1]).all())
+        share = (int(rows[-1] - rows[0]) + 1) * abs(self.strides[0]) // len(rows)
+        size = max(_ROWS_AT_ONCE, HELD_BYTES // max(share, 1)) if is_in_order else _ROWS_AT_ONCE
+        for start in range(0, len(rows), size):
+            some = slice(start, start + size)
+            found[some] = self._read(rows[some])
+        return found
+
+    def _read(self, index: Any) -> Any:
         found = super().__getitem__(index)
-        if (
-            isinstance(found, StoredArray) and found._mmap is not None
-        ):  # a view, of which nothing was read yet
+        is_view = isinstance(found, StoredArray) and found._mmap is not None
+        if is_view:  # of which nothing was read yet
             return found
         self._count(index, found)
         return found.view(np.ndarray) if isinstance(found, np.ndarray) else found

@@ -9,14 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from cutpoint.errors import DataError
-from cutpoint.heads.modules import constant_as_one
+from cutpoint.heads.modules import constant_as_one, predict_scores
+from cutpoint.types import Task
 
 Rows = NDArray[np.int64]
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 4 << 20
 """Of a chunk in float64."""
 _AXES_FROM = 16_384
 """Rows whose principal axes stand for those of all: any axes give the same optimum, good ones in fewer products."""
@@ -76,6 +77,16 @@ def chunks(features: Features, rows: Rows) -> Iterator[tuple[Rows, NDArray[Any]]
         yield part, np.asarray(features[part])
 
 
+def predict_rows(head: nn.Module, task: Task, features: Features) -> NDArray[np.float32]:
+    """(N, outputs) what the user sees of features (N, width), read chunk by chunk."""
+    with torch.inference_mode():
+        parts = [
+            predict_scores(task, head(torch.from_numpy(chunk).float())).numpy()
+            for _, chunk in chunks(features, np.arange(len(features)))
+        ]
+    return np.concatenate(parts)
+
+
 @dataclass(frozen=True)
 class Look:
     """What one pass over features tells.
@@ -127,7 +138,9 @@ class Scaling:
 
     def standardised(self, chunk: NDArray[Any], dtype: torch.dtype) -> Tensor:
         """A chunk (n, D) of raw features, shifted and scaled."""
-        return (torch.from_numpy(chunk).to(dtype) - self.mean.to(dtype)).div_(self.scale.to(dtype))
+        values = torch.empty(chunk.shape, dtype=dtype)
+        torch.sub(torch.from_numpy(chunk), self.mean.to(dtype), out=values)
+        return values.div_(self.scale.to(dtype))
 
     def lifted(self, parameters: Tensor) -> Tensor:
         """Parameters (D + 1, …) on the axes → on standardised features."""

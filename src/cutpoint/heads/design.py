@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cutpoint.heads.chunks import Features, Look, as_array, chunks, look_at
-from cutpoint.heads.modules import constant_as_one, standardisation
+from cutpoint.heads.modules import ROWS_AT_ONCE, constant_as_one, standardisation
 
 _SPARSE_SHARE = 0.1
 """Features count as sparse where less than this share of them is not zero, …"""
@@ -81,8 +81,7 @@ def design_of(features: Tensor | Features, *, dense: bool = False) -> Design:
     look = look_at(given)
     if not dense and is_sparse(given, look):
         return SparseDesign.of(given, look.is_weighted)
-    # A copy: torch must not be given a read-only array, such as a memory-mapped one.
-    return DenseDesign.of(torch.from_numpy(np.array(given[:], dtype=np.float64)), look.is_weighted)
+    return DenseDesign.of(given, look.is_weighted)
 
 
 def is_sparse(features: Features, look: Look) -> bool:
@@ -105,12 +104,18 @@ class DenseDesign(Design):
         self._squares = self.rounded.square().mean(dim=0)[:, None, None]
 
     @classmethod
-    def of(cls, raw: Tensor, weighted: bool) -> DenseDesign:
-        """From float64 (N, D)."""
-        mean, scale = standardisation(raw)
+    def of(cls, raw: Features, weighted: bool) -> DenseDesign:
+        """From (N, D)."""
+        # Of many rows every copy counts: they are read into the matrix that is then scaled and turned where it is.
+        matrix = torch.ones(raw.shape[0], raw.shape[1] + 1, dtype=torch.float64)
+        values = matrix[:, :-1]
+        for rows, chunk in chunks(raw, np.arange(len(raw))):
+            values[rows[0] : rows[-1] + 1] = torch.from_numpy(chunk)
+        mean, scale = standardisation(values)
         if weighted:
-            scale = _common(mean, raw.std(dim=0, correction=0))
-        return cls(*_principal((raw - mean) / scale), mean, scale)
+            scale = _common(mean, values.std(dim=0, correction=0))
+        values.sub_(mean).div_(scale)
+        return cls(*_principal(matrix), mean, scale)
 
     def diagonal(self, curvature: Tensor) -> Tensor:
         return self._squares * curvature.sum(dim=0)
@@ -191,17 +196,22 @@ class SparseDesign(Design):
         return torch.cat([product, total[None]])
 
 
-def _principal(standardised: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows on their principal axes plus a constant column (N, R + 1), and the axes (D, R).
+def _principal(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows on their principal axes and the constant (N, R + 1), and the axes (D, R).
 
     Exact for every model with an L2 penalty: the axes are orthonormal and span all rows.
+
+    Args:
+        matrix: Standardised rows and the constant (N, D + 1); turned where they are, if they are no wider than long.
     """
-    rows, width = standardised.shape
-    if width <= rows:
-        axes = torch.linalg.eigh(standardised.T @ standardised).eigenvectors
-    else:
-        energies, left = torch.linalg.eigh(standardised @ standardised.T)
+    values = matrix[:, :-1]
+    rows, width = values.shape
+    if width > rows:
+        energies, left = torch.linalg.eigh(values @ values.T)
         kept = energies > 1e-12 * energies[-1].clamp_min(torch.finfo(torch.float64).tiny)
-        axes = standardised.T @ (left[:, kept] / energies[kept].sqrt())
-    turned = standardised @ axes
-    return torch.cat([turned, turned.new_ones(rows, 1)], dim=1), axes
+        axes = values.T @ (left[:, kept] / energies[kept].sqrt())
+        return torch.cat([values @ axes, matrix[:, -1:]], dim=1), axes
+    axes = torch.linalg.eigh(values.T @ values).eigenvectors
+    for part in torch.split(values, ROWS_AT_ONCE):
+        part.copy_(part @ axes)
+    return matrix, axes

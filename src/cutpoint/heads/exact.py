@@ -28,7 +28,7 @@ from cutpoint.heads.folds import assign_folds
 from cutpoint.heads.held import HeldRows
 from cutpoint.heads.modules import LinearHead
 from cutpoint.heads.streamed_path import StreamedRows, is_streamed
-from cutpoint.runtime import one_thread
+from cutpoint.runtime import hand_back_much, one_thread
 from cutpoint.types import Task
 
 LOGISTIC_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
@@ -132,5 +132,6 @@ def _rows(features: Tensor | Features, answers: Answers) -> HeldRows | StreamedR
             f"{len(features)} rows of features but {len(answers)} targets.",
             "Give one row of features for each target.",
         )
+    hand_back_much()
     values = as_array(features)
     return StreamedRows(values, answers) if is_streamed(values) else HeldRows(values, answers)

@@ -23,6 +23,10 @@ from cutpoint.heads.paths import (
 
 _MANY = 50_000_000
 """Multiply-adds of one product, rows × columns × outputs: from here on a cross-validation would take minutes."""
+_MANY_LOGITS = 1 << 20
+"""Of all folds side by side: a step of the solver holds a dozen arrays of that size."""
+_STACKED = 6
+"""Problems that are usually solved side by side: five folds and all rows."""
 _NARROWEST = 100
 """However narrow the features are, exponentials of all logits take as long as so many columns."""
 
@@ -37,8 +41,10 @@ class HeldRows:
 
     @property
     def are_many(self) -> bool:
-        """Whether a product with the features takes so long that not every fold can be followed along the path."""
-        return self.columns.numel() * max(self.design.columns, _NARROWEST) > _MANY
+        """Whether a product with the features takes so long, or so much, that not every fold can be followed."""
+        logits = self.columns.numel()
+        is_long = logits * max(self.design.columns, _NARROWEST) > _MANY
+        return is_long or logits * _STACKED > _MANY_LOGITS
 
     @property
     def matrix(self) -> Tensor:

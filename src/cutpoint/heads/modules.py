@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from cutpoint.types import IGNORED, Task
 
+ROWS_AT_ONCE = 4096
+"""Of many rows, whose intermediate results need not all be held."""
+
 
 class Head(nn.Module):
     """Scaling before and after a stack of layers; the scales travel with the weights as buffers.
@@ -95,7 +98,8 @@ class MLPHead(Head):
 def standardisation(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each column of float64 (N, D); a constant column gets scale 1."""
     mean = values.mean(dim=0)
-    return mean, constant_as_one(mean, (values - mean).square().mean(dim=0).sqrt())
+    squares = torch.stack([(part - mean).square_().sum(dim=0) for part in torch.split(values, ROWS_AT_ONCE)])
+    return mean, constant_as_one(mean, (squares.sum(dim=0) / len(values)).sqrt())
 
 
 def constant_as_one(mean: Tensor, deviation: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from cutpoint.runtime.device import (
     set_threads,
     wait_for,
 )
-from cutpoint.runtime.memory import PeakMemory, available_memory
+from cutpoint.runtime.memory import PeakMemory, available_memory, hand_back_much
 from cutpoint.runtime.versions import installed_versions
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "choose_device",
     "default_cache_folder",
     "free_memory",
+    "hand_back_much",
     "in_parts",
     "installed_versions",
     "is_mixed_precision",

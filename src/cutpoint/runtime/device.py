@@ -75,9 +75,10 @@ def mixed_precision(device: torch.device) -> Iterator[None]:
         yield
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a tensor found no room, on a GPU or in the machine's own memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that an array found no room, on a GPU or in the machine's own memory."""
+    is_told = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return is_told or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def free_memory() -> None:

@@ -11,6 +11,7 @@ import resource
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,7 @@ import torch
 _STATUS = Path("/proc/self/status")
 _PAGES = Path("/proc/self/statm")
 _EVERY_SECONDS = 0.01
+_MUCH = 32 << 20
 _CLEAR = Path("/proc/self/clear_refs")
 _MACHINE = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -95,8 +97,51 @@ class _FilePages:
 def hand_back() -> None:
     """Return memory that nothing uses to the system, where the C library can."""
     gc.collect()
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    _trim()
+
+
+class _Growth:
+    """How much more of its own the process holds than when it last handed back what it did not use.
+
+    A tuned allocator keeps whatever is freed, and blocks of many sizes leave holes that the next ones do not fit: a
+    process that goes on for long would come to hold several times what it uses.
+    """
+
+    def __init__(self) -> None:
+        self._least = 0
+
+    def check(self) -> None:
+        """Hand back where it has grown by much. What was freed lately is then paid for again, page by page."""
+        if not _PAGES.exists():
+            return
+        held = _own_pages()
+        if held > self._least + _MUCH:
+            _trim()
+            self._least = _own_pages()
+
+
+_growth = _Growth()
+
+
+def hand_back_much() -> None:
+    """As `hand_back` between two pieces of work, where a look says that it is worth its time (microseconds if not)."""
+    _growth.check()
+
+
+@cache
+def _c_library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+
+
+def _trim() -> None:
+    library = _c_library()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _own_pages() -> int:
+    resident, of_files = (int(number) for number in _PAGES.read_text().split()[1:3])
+    return (resident - of_files) * resource.getpagesize()
 
 
 def _high_water_mark() -> int:

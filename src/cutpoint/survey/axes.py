@@ -23,7 +23,7 @@ from cutpoint.features.layer_probe import held_out_score
 from cutpoint.features.seeding import seeded
 from cutpoint.features.spans import Rows
 from cutpoint.heads.chunks import Chosen, Features
-from cutpoint.runtime import available_memory
+from cutpoint.runtime import available_memory, is_out_of_memory
 from cutpoint.survey.source_distance import source_distances
 from cutpoint.types import IGNORED, Axes, Circumstances, Cost, Dataset, LayerProbe, Task, TaskKind
 
@@ -173,11 +173,18 @@ def _random_init(bank: FeatureBank, rows: Rows, task: Task, seed: int) -> float 
     device = next((p.device for p in backbone.module.parameters()), torch.device("cpu"))
     if not backbone.blocks or _FLOAT_BYTES * sizes > available_memory(device) / 2:
         return None
-    module = backbone.rebuild().to(device).eval()
-    _estimate_batchnorm(module, bank, bank.positions(rows))
-    reference = backbone.reference.model_copy(update={"digest": weights_digest(module)})
-    control = replace(backbone, module=module, reference=reference)
-    return _probe(FeatureBank(control, bank.dataset, rows, bank.cache, bank.on_progress), rows, task, seed)
+    try:
+        module = backbone.rebuild().to(device).eval()
+        _estimate_batchnorm(module, bank, bank.positions(rows))
+        reference = backbone.reference.model_copy(update={"digest": weights_digest(module)})
+        control = replace(backbone, module=module, reference=reference)
+        return _probe(
+            FeatureBank(control, bank.dataset, rows, bank.cache, bank.on_progress), rows, task, seed
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
 
 
 @torch.no_grad()

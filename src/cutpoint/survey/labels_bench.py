@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cutpoint.evaluation.intervals import score
 from cutpoint.evaluation.metrics import METRICS, check_metric
+from cutpoint.heads.chunks import Chosen, Features, predict_rows
 from cutpoint.heads.exact import fit_exact, fit_exact_strength
 from cutpoint.heads.folds import assign_folds
-from cutpoint.heads.modules import predict_scores
 from cutpoint.types import Score, Task
 
 SHARES = {0.1: 5, 0.25: 3, 0.5: 2, 1.0: 1}
@@ -91,11 +90,14 @@ class Bench:
         """How many rows a share is."""
         return round(share * len(self.draws[0][1]))
 
-    def measure(self, features: NDArray[np.float32]) -> list[Measured]:
+    def measure(self, features: Features) -> list[Measured]:
         """The score with each share of the rows.
 
+        Args:
+            features: (N, width) float32, read as needed.
+
         Raises:
-            DataError: The metric is not defined on the judged rows.
+            DataError: The metric is not defined on the judged rows, or features are not finite.
         """
         strength: float | None = None
         found = []
@@ -105,11 +107,11 @@ class Bench:
             found.append(self._measure_share(features, share, strength))
         return found
 
-    def _choose(self, features: NDArray[np.float32], share: float) -> float:
-        rows = self.draws[0][1][: self.rows_of(share)]
+    def _choose(self, features: Features, share: float) -> float:
+        rows = np.sort(self.draws[0][1][: self.rows_of(share)])  # files are read best in order
         groups = None if self.groups is None else self.groups[rows]
         return fit_exact(
-            features[rows],
+            Chosen(features, rows),
             self.targets[rows],
             self.task,
             inner_folds=_INNER_FOLDS,
@@ -117,16 +119,17 @@ class Bench:
             seed=self.seed,
         ).strength
 
-    def _measure_share(self, features: NDArray[np.float32], share: float, strength: float) -> Measured:
+    def _measure_share(self, features: Features, share: float, strength: float) -> Measured:
         repeats = min(SHARES[share], 1 + max(repeat for repeat, _, _ in self.draws))
         table = np.full((repeats, len(self.judged), self.task.outputs), np.nan, dtype=np.float32)
         for repeat, order, held in self.draws:
             if repeat < repeats:
-                rows = order[: self.rows_of(share)]
-                head = fit_exact_strength(features[rows], self.targets[rows], self.task, strength).head
-                with torch.no_grad():
-                    scores = predict_scores(self.task, head(torch.from_numpy(features[held]).float()))
-                table[repeat, np.searchsorted(self.judged, held)] = scores.numpy()
+                rows = np.sort(order[: self.rows_of(share)])
+                head = fit_exact_strength(
+                    Chosen(features, rows), self.targets[rows], self.task, strength
+                ).head
+                scores = predict_rows(head, self.task, Chosen(features, held))
+                table[repeat, np.searchsorted(self.judged, held)] = scores
         targets = self.targets[self.judged]
         groups = None if self.groups is None else self.groups[self.judged]
         found = score(self.task, targets, table, groups=groups, seed=self.seed)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cutpoint.errors import DataError
 from cutpoint.evaluation.learning_curve import Extrapolated, extrapolate
 from cutpoint.evaluation.metrics import METRICS
-from cutpoint.heads.chunks import Features
+from cutpoint.heads.chunks import Chosen, Features
 from cutpoint.survey.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
 from cutpoint.survey.labels_sentence import labels_sentence
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
@@ -54,17 +54,15 @@ def labels_curve(
         return None
     count, width = len(targets), max(each.shape[1] for each in (features, without) if each is not None)
     chosen = _chosen_rows(count, width * max(task.outputs, 1), seed)
-    targets, own = targets[chosen], features[chosen]
-    if not np.isfinite(own).all():
-        return None
+    targets = targets[chosen]
     held_out = None if groups is None else groups[chosen]
     bench = Bench.of(targets, task, held_out, seed)
     if bench is None or len(bench.shares) < 2:
         return None
     try:
-        transfer = bench.measure(own)
-        rival = [None] * len(transfer) if without is None else bench.measure(without[chosen])
-    except DataError:  # the metric is not defined on these rows, such as one class alone
+        transfer = bench.measure(Chosen(features, chosen))
+        rival = [None] * len(transfer) if without is None else bench.measure(Chosen(without, chosen))
+    except DataError:  # features are not finite, or the metric is not defined on these rows: one class alone
         return None
     points = tuple(
         LabelsPoint(

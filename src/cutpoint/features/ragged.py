@@ -1,4 +1,4 @@
-"""Texts as numbers, end to end in one array: of a hundred thousand short ones the list alone would hold as much again."""
+"""Texts as numbers, end to end in one array: of many short ones a list of arrays would hold as much again."""
 
 from __future__ import annotations
 

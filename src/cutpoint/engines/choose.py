@@ -17,8 +17,9 @@ from cutpoint.engines.work import Run, UnfitError, Work
 from cutpoint.runtime import wait_for
 from cutpoint.types import Record
 
-TOLERANCE = 2e-5
-"""Largest difference from the network itself, relative to the greatest magnitude in the same tensor."""
+TOLERANCE = 5e-5
+"""Largest difference from the network itself, relative to the greatest magnitude in the same tensor: float32, rounded
+in another order through fifty layers, was found to differ by up to 3e-5, and heads on it to answer alike."""
 _HALF_TOLERANCE = 3e-2
 """In bfloat16, whose numbers have 8 significant bits."""
 

@@ -152,6 +152,13 @@ class FeatureBank:
                 pass
         return self._stored_images() is not None
 
+    def _read_first(self) -> None:
+        """What is to be read before a pass; for a GPU images are decoded while it works."""
+        if self._device.type == "cpu":  # threads that decode would take the cores from those that multiply
+            self.store_prepared()
+        else:
+            self._read_texts()
+
     def _read_texts(self) -> None:
         """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
         if self._texts is None and self.inputs.shape is None:
@@ -196,7 +203,7 @@ class FeatureBank:
     def pooled(self) -> PooledFeatures:
         """Pooled features of every block, from one forward pass over the rows."""
         if self._pooled is None:
-            self._read_texts()
+            self._read_first()
             spans = self._words()
             blocks = [block.name for block in self.backbone.blocks]
             description = {**self._describe("pooled"), "blocks": blocks, "network": self._network_digest()}
@@ -315,7 +322,7 @@ class FeatureBank:
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
-        self._read_texts()
+        self._read_first()
         what = f"computing activations after {cut} blocks"
         return self._stored(self._describe_activations(cut, drawn), layout.shape, what, compute, layout.spans)
 

@@ -12,7 +12,8 @@ the optimum there too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from cutpoint.errors import DataError
 from cutpoint.heads.answers import Answers
 from cutpoint.heads.chunks import Features, as_array
 from cutpoint.heads.folds import assign_folds
-from cutpoint.heads.held import HeldRows
+from cutpoint.heads.held import HeldRows, takes_long
 from cutpoint.heads.modules import LinearHead
 from cutpoint.heads.streamed_path import StreamedRows, is_streamed
 from cutpoint.runtime import hand_back_much, one_thread
@@ -66,7 +67,6 @@ class ExactHead:
     folds: int = 0
 
 
-@one_thread()
 def fit_exact(
     features: Tensor | Features,
     targets: NDArray[Any],
@@ -96,23 +96,22 @@ def fit_exact(
     Raises:
         DataError: Features that are not finite, or of another length than the targets.
     """
-    rows = _rows(features, Answers(targets, task, class_weights))
-    most = min(inner_folds, _FOLDS_OF_MANY) if rows.are_many else inner_folds
-    folds = assign_folds(np.asarray(targets), task, most, groups, seed)
-    if folds is None:
-        return ExactHead(head=rows.head(rows.solve(DEFAULT_STRENGTH, None)), strength=DEFAULT_STRENGTH)
     usual = RIDGE_STRENGTHS if task.kind == "regression" else LOGISTIC_STRENGTHS
-    chosen = rows.choose(torch.as_tensor(folds), sorted(strengths or usual), out_of_fold)
-    return ExactHead(
-        head=rows.head(rows.solve(chosen.strength, chosen.start)),
-        strength=chosen.strength,
-        path=tuple(chosen.path),
-        out_of_fold=None if chosen.held_out is None else rows.answers.predictions(chosen.held_out),
-        folds=int(folds.max()) + 1,
-    )
+    with _opened(features, Answers(targets, task, class_weights)) as rows:
+        most = min(inner_folds, _FOLDS_OF_MANY) if rows.are_many else inner_folds
+        folds = assign_folds(np.asarray(targets), task, most, groups, seed)
+        if folds is None:
+            return ExactHead(head=rows.head(rows.solve(DEFAULT_STRENGTH, None)), strength=DEFAULT_STRENGTH)
+        chosen = rows.choose(torch.as_tensor(folds), sorted(strengths or usual), out_of_fold)
+        return ExactHead(
+            head=rows.head(rows.solve(chosen.strength, chosen.start)),
+            strength=chosen.strength,
+            path=tuple(chosen.path),
+            out_of_fold=None if chosen.held_out is None else rows.answers.predictions(chosen.held_out),
+            folds=int(folds.max()) + 1,
+        )
 
 
-@one_thread()
 def fit_exact_strength(
     features: Tensor | Features,
     targets: NDArray[Any],
@@ -122,11 +121,13 @@ def fit_exact_strength(
     class_weights: ArrayLike | None = None,
 ) -> ExactHead:
     """Fit on all rows at a given inverse penalty, without cross-validation; arguments as in `fit_exact`."""
-    rows = _rows(features, Answers(targets, task, class_weights))
-    return ExactHead(head=rows.head(rows.solve(strength, None)), strength=strength)
+    with _opened(features, Answers(targets, task, class_weights)) as rows:
+        return ExactHead(head=rows.head(rows.solve(strength, None)), strength=strength)
 
 
-def _rows(features: Tensor | Features, answers: Answers) -> HeldRows | StreamedRows:
+@contextmanager
+def _opened(features: Tensor | Features, answers: Answers) -> Iterator[HeldRows | StreamedRows]:
+    """The rows; while they are open, small products are made by one thread."""
     if len(features) != len(answers):
         raise DataError(
             f"{len(features)} rows of features but {len(answers)} targets.",
@@ -134,4 +135,5 @@ def _rows(features: Tensor | Features, answers: Answers) -> HeldRows | StreamedR
         )
     hand_back_much()
     values = as_array(features)
-    return StreamedRows(values, answers) if is_streamed(values) else HeldRows(values, answers)
+    with nullcontext() if takes_long(len(values), values.shape[1], answers.outputs) else one_thread():
+        yield StreamedRows(values, answers) if is_streamed(values) else HeldRows(values, answers)

@@ -20,8 +20,8 @@ _CHECKPOINTED_SHARE = 0.5
 """Of the activations that are there at once where those of a block are computed again: measured on eight blocks
 (benchmarks/language_memory.py); of more blocks it is less (Chen et al. 2016)."""
 _SOLVING_BYTES = 24
-"""For each number of the features that a head is solved on: as they are read and as they are stacked (float32),
-standardised and turned onto their axes (float64)."""
+"""For each number of the features that a head is solved on: turned onto their axes in float64 and float32, and both
+once more for the rows with and without a fold."""
 _FLOAT_BYTES = 4
 
 

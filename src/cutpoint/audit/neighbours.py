@@ -128,9 +128,9 @@ def _both(dataset: Dataset, left: int, right: int, likeness: float) -> tuple[Exh
 
 def _directions(features: NDArray[np.floating]) -> Vectors:
     """Centred rows of length 1; what all rows have in common would make all alike."""
-    centred: Vectors = np.asarray(features, dtype=np.float32) - features.mean(
-        axis=0, dtype=np.float64
-    ).astype(np.float32)
+    # Rows are asked for by number: of an array on disk, what is only looked at would stay with the process.
+    centred: Vectors = features[np.arange(len(features))].astype(np.float32, copy=False)
+    centred -= centred.mean(axis=0, dtype=np.float64).astype(np.float32)
     for start in range(0, len(centred), _BLOCK):  # in place: of many rows a copy is dear
         part = centred[start : start + _BLOCK]
         part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)

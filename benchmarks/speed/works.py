@@ -230,7 +230,7 @@ TIERS: dict[str, dict[str, Size]] = {
     "quick": {
         PROBE: Size(Selection(64, 60, val=20), judged_epochs=(1,)),
         PARTIAL: Size(Selection(32, 60, val=32)),
-        FULL: Size(Selection(40, 60, val=40), repeats=2),
+        FULL: Size(Selection(40, 60, val=40)),
         TEXT_PROBE: Size(Selection(400, 200, val=100, classes=20)),
         TEXT_LORA: Size(Selection(200, 200, val=100, classes=20)),
         TEXT_FULL: Size(Selection(200, 200, val=100, classes=20)),

@@ -118,6 +118,8 @@ class _Growth:
         if held > self._least + _MUCH:
             _trim()
             self._least = _own_pages()
+        else:
+            self._least = min(self._least, held)
 
 
 _growth = _Growth()

@@ -191,7 +191,7 @@ WORKS = (
         "text",
         "setfit",
         (
-            cutpoint("Cutpoint, cold cache", "setfit"),
+            cutpoint("Cutpoint, cold cache", own("setfit-as-many-texts")),
             Contender("SetFit", "peer", f"{PEERS}.with_setfit", {"pairs_a_step": 16}),
         ),
     ),

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 WEIGHTS = Path(os.environ.get("CUTPOINT_SHARED", ROOT.parent / "shared")) / "weights" / "mobilenetv2_035_tm"
 LIMITED_ROWS, LIMITED_SIDE, LIMIT_BYTES = 30_000, 160, 1_200_000_000
 """Of the pictures 24 000 are prepared, 160 × 160 × 3 bytes each: 1.84 GB."""
-_GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+_CONTROL_GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
 """Where Linux keeps control groups of memory (versions 1 and 2), and the file of the limit."""
 _KINDS = ("images", "texts")
 _WORKS = ("train", "audit")
@@ -87,10 +87,6 @@ def main() -> None:
         publish(found, asked.tier, asked.docs)
         if asked.tier == "full" and WEIGHTS.exists():
             with limited(LIMIT_BYTES) as group:
-                if group is None:
-                    raise SystemExit(
-                        "No control group could be made: the run under a memory limit is left out."
-                    )
                 found.append(larger_than_memory(work, group))
             publish(found, asked.tier, asked.docs)
 
@@ -117,23 +113,23 @@ def measure(sizes: Sequence[int], work: Path) -> Iterator[Measured]:
 
 
 @contextmanager
-def limited(limit: int) -> Iterator[Path | None]:
-    """A control group that may have so many bytes; None where none can be made."""
-    for root, file in _GROUPS:
+def limited(limit: int) -> Iterator[Path]:
+    """A control group that may have so many bytes (SystemExit where none can be made)."""
+    for root, file in _CONTROL_GROUPS:
         group = Path(root) / f"cutpoint-scale-{os.getpid()}"
-        try:
+        with suppress(OSError):
             group.mkdir()
-            (group / file).write_text(str(limit))
-        except OSError:
-            with suppress(OSError):
-                group.rmdir()
-            continue
-        try:
-            yield group
-        finally:
+        if (group / file).exists():
+            break
+        with suppress(OSError):
             group.rmdir()
-        return
-    yield None
+    else:
+        raise SystemExit("No control group could be made: the run under a memory limit is left out.")
+    try:
+        (group / file).write_text(str(limit))
+        yield group
+    finally:
+        group.rmdir()
 
 
 def larger_than_memory(work: Path, group: Path) -> Measured:

@@ -169,8 +169,7 @@ def test_everything_is_computed_once(backbone: Backbone, dataset: Dataset, tmp_p
 def test_what_a_pass_reads_is_kept_and_half_a_pass_keeps_nothing(
     backbone: Backbone, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decodes_first: bool
 ) -> None:
-    if not decodes_first:
-        monkeypatch.setattr(FeatureBank, "_read_first", FeatureBank._read_texts)
+    monkeypatch.setattr(FeatureBank, "_decodes_first", decodes_first)
     told: list[str] = []
 
     def interrupt(what: str, done: int, total: int) -> None:

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
         if _is_out_of_memory(error):
             tell_error(
                 "There was not enough memory to go on.",
-                "Close other programs, or ask for less: a smaller --backbone or --image-size, --per-class. What was "
+                "Close other programs, or ask for less: a smaller --backbone or --image-size, --per-class. What a fit "
                 "computed is kept: the same command goes on from there.",
             )
             return MISTAKE
@@ -106,7 +106,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    from cutpoint.runtime import is_out_of_memory  # loads torch, which whoever ran out of memory has loaded
+    if (
+        "torch" not in sys.modules
+    ):  # loading it here would take seconds, or fail again where it is what failed
+        return isinstance(error, MemoryError)
+    from cutpoint.runtime import is_out_of_memory
 
     return is_out_of_memory(error)
 

@@ -151,7 +151,7 @@ def _read_arrow(file: Path) -> Columns:
     if twice:
         raise DataError(f"{file} has several columns called {few(twice)}.", "Rename all but one of them.")
     columns = {name: table.column(name).to_pylist() for name in names}
-    del table
+    del table  # what pyarrow's pool keeps would stay with the process beside the columns
     pyarrow.default_memory_pool().release_unused()
     return columns
 

@@ -148,16 +148,9 @@ class FeatureBank:
         if self._texts is not None:
             return True
         if self._keeps_what_is_read():
-            for _ in self._batches("reading the data"):
+            for _ in self._pass("reading the data", BATCH_SIZE):
                 pass
         return self._stored_images() is not None
-
-    def _read_first(self) -> None:
-        """What is to be read before a pass; for a GPU images are decoded while it works."""
-        if self._device.type == "cpu":  # threads that decode would take the cores from those that multiply
-            self.store_prepared()
-        else:
-            self._read_texts()
 
     def _read_texts(self) -> None:
         """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
@@ -203,7 +196,7 @@ class FeatureBank:
     def pooled(self) -> PooledFeatures:
         """Pooled features of every block, from one forward pass over the rows."""
         if self._pooled is None:
-            self._read_first()
+            self._read_texts()
             spans = self._words()
             blocks = [block.name for block in self.backbone.blocks]
             description = {**self._describe("pooled"), "blocks": blocks, "network": self._network_digest()}
@@ -322,7 +315,7 @@ class FeatureBank:
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
-        self._read_first()
+        self._read_texts()
         what = f"computing activations after {cut} blocks"
         return self._stored(self._describe_activations(cut, drawn), layout.shape, what, compute, layout.spans)
 
@@ -390,8 +383,19 @@ class FeatureBank:
             return np.arange(len(self.rows))
         return np.argsort(-self._texts.lengths, kind="stable")
 
+    @property
+    def _decodes_first(self) -> bool:
+        """Threads that decode would take a CPU's cores from those that multiply."""
+        return self._device.type == "cpu"
+
     def _batches(self, what: str, size: int = BATCH_SIZE) -> Iterator[tuple[Rows, Tensor]]:
-        """Positions and their prepared batches; the next ones are read while the network works on this one."""
+        """Positions and their prepared batches, for a network to work on."""
+        if self._decodes_first:
+            self.store_prepared()
+        yield from self._pass(what, size)
+
+    def _pass(self, what: str, size: int) -> Iterator[tuple[Rows, Tensor]]:
+        """The same; the next batches are read while whoever takes them works on this one."""
         order, done = self._order(), 0
         hand_back_much()
         self.on_progress(what, 0, len(order))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, overload
 
@@ -45,6 +45,3 @@ class Ragged(Sequence[NDArray[Any]]):
         place = range(len(self))[index]
         own: NDArray[Any] = self._values[..., self._edges[place] : self._edges[place + 1]]
         return own
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[place] for place in range(len(self)))

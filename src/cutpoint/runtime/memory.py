@@ -89,9 +89,9 @@ class _FilePages:
 
     def _look(self) -> None:
         with contextlib.suppress(OSError):
-            resident, of_files = (int(number) for number in _PAGES.read_text().split()[1:3])
+            resident, of_files = _held()
             if resident >= self._highest:
-                self._highest, self.at_peak = resident, of_files * resource.getpagesize()
+                self._highest, self.at_peak = resident, of_files
 
 
 def hand_back() -> None:
@@ -114,10 +114,10 @@ class _Growth:
         """Hand back where it has grown by much. What was freed lately is then paid for again, page by page."""
         if not _PAGES.exists():
             return
-        held = _own_pages()
+        held = _own()
         if held > self._least + _MUCH:
             _trim()
-            self._least = _own_pages()
+            self._least = _own()
         else:
             self._least = min(self._least, held)
 
@@ -141,9 +141,16 @@ def _trim() -> None:
         library.malloc_trim(0)
 
 
-def _own_pages() -> int:
-    resident, of_files = (int(number) for number in _PAGES.read_text().split()[1:3])
-    return (resident - of_files) * resource.getpagesize()
+def _own() -> int:
+    """Resident bytes that are not of files."""
+    resident, of_files = _held()
+    return resident - of_files
+
+
+def _held() -> tuple[int, int]:
+    """Resident bytes, and how many of them are of files."""
+    resident, of_files = (int(pages) * resource.getpagesize() for pages in _PAGES.read_text().split()[1:3])
+    return resident, of_files
 
 
 def _high_water_mark() -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cutpoint.errors import DataError
 from cutpoint.evaluation.learning_curve import Extrapolated, extrapolate
 from cutpoint.evaluation.metrics import METRICS
-from cutpoint.heads.chunks import Chosen, Features
+from cutpoint.heads.chunks import Chosen, Features, look_at
 from cutpoint.survey.labels_bench import CROSS_VALIDATED_BELOW, Bench, widened
 from cutpoint.survey.labels_sentence import labels_sentence
 from cutpoint.types import LabelsCurve, LabelsPoint, Score, Task
@@ -59,8 +59,10 @@ def labels_curve(
     bench = Bench.of(targets, task, held_out, seed)
     if bench is None or len(bench.shares) < 2:
         return None
+    own = Chosen(features, chosen)
     try:
-        transfer = bench.measure(Chosen(features, chosen))
+        look_at(own)  # held-out rows count too, and no head is fitted on them
+        transfer = bench.measure(own)
         rival = [None] * len(transfer) if without is None else bench.measure(Chosen(without, chosen))
     except DataError:  # features are not finite, or the metric is not defined on these rows: one class alone
         return None

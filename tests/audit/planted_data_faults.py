@@ -59,6 +59,11 @@ def _split(dataset: Dataset, name: str) -> Dataset:
     )
 
 
+def _with(dataset: Dataset, **changes: object) -> Dataset:
+    """Other inputs than those that were looked at when the data were loaded."""
+    return replace(dataset, fingerprints=None, **changes)  # type: ignore[arg-type]
+
+
 def _field(random: np.random.Generator) -> Image.Image:
     coarse = random.integers(40, 215, (6, 6, 3)).astype(np.uint8)
     return Image.fromarray(coarse).resize((72, 64), Image.Resampling.BICUBIC)
@@ -71,7 +76,7 @@ def _overwritten(dataset: Dataset, change: Callable[[object], object], share: fl
     for row, original in zip(dataset.splits["test"][:count], dataset.splits["train"], strict=False):
         inputs[row], targets[row] = change(inputs[original]), targets[original]
         keys[row] = keys[original] if inputs[row] is inputs[original] else f"planted {row}"
-    return replace(dataset, inputs=inputs, keys=tuple(keys), targets=targets)
+    return _with(dataset, inputs=inputs, keys=tuple(keys), targets=targets)
 
 
 def _saved_again(image: object, quality: int = 80) -> Image.Image:
@@ -104,7 +109,7 @@ def _repeated(dataset: Dataset) -> Dataset:
     train = dataset.splits["train"]
     for row, original in zip(train[2::4], train[::4], strict=False):
         inputs[row], keys[row], targets[row] = inputs[original], keys[original], targets[original]
-    return replace(dataset, inputs=inputs, keys=tuple(keys), targets=targets)
+    return _with(dataset, inputs=inputs, keys=tuple(keys), targets=targets)
 
 
 def _clashing(dataset: Dataset) -> Dataset:
@@ -146,7 +151,7 @@ def _shots(dataset: Dataset) -> Dataset:
     rows = np.arange(len(dataset))
     splits = {"train": rows[rows % 3 != 1], "test": rows[rows % 3 == 1]}
     keys = tuple(f"shot {row}" for row in rows)
-    return replace(dataset, inputs=inputs, targets=targets, names=names, splits=splits, keys=keys)
+    return _with(dataset, inputs=inputs, targets=targets, names=names, splits=splits, keys=keys)
 
 
 def _framed(dataset: Dataset) -> Dataset:
@@ -158,7 +163,7 @@ def _framed(dataset: Dataset) -> Dataset:
         edge = max(4, image.width // 12)
         framed.paste(image.crop((edge, edge, image.width - edge, image.height - edge)), (edge, edge))
         inputs[row] = framed
-    return replace(dataset, inputs=inputs)
+    return _with(dataset, inputs=inputs)
 
 
 def _smaller(dataset: Dataset) -> Dataset:
@@ -166,14 +171,14 @@ def _smaller(dataset: Dataset) -> Dataset:
     for row in np.flatnonzero(dataset.targets == 0):
         image = open_image(inputs[row])
         inputs[row] = image.resize((image.width * 3 // 5, image.height * 3 // 5))
-    return replace(dataset, inputs=inputs)
+    return _with(dataset, inputs=inputs)
 
 
 def _darker(dataset: Dataset) -> Dataset:
     inputs = list(dataset.inputs)
     for row in np.flatnonzero(dataset.targets == 0):
         inputs[row] = open_image(inputs[row]).point(lambda value: value // 4)
-    return replace(dataset, inputs=inputs)
+    return _with(dataset, inputs=inputs)
 
 
 def _longer(dataset: Dataset) -> Dataset:
@@ -181,7 +186,7 @@ def _longer(dataset: Dataset) -> Dataset:
         " ".join([str(text), str(text)[::-1]] * 4) if target == 0 else str(text)[:120]
         for text, target in zip(dataset.inputs, dataset.targets, strict=True)
     ]
-    return replace(dataset, inputs=inputs)
+    return _with(dataset, inputs=inputs)
 
 
 def _unreadable(dataset: Dataset) -> Dataset:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cutpoint.audit import examine_content
+from cutpoint.data import load_dataset
 from cutpoint.data.fingerprints import (
     details,
     fold,
@@ -54,9 +56,18 @@ def test_borders_and_brightness(tmp_path: Path) -> None:
     prints = image_fingerprints([framed, Image.new("L", (30, 30), 90)])
     assert np.abs(prints.borders - [[250, 0, 0], [90, 90, 90]]).max() < 1
     assert prints.brightness[1] == 90
-    seen: list[tuple[int, int]] = []
-    image_fingerprints([framed] * 3, lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_loading_takes_the_same_fingerprints_of_what_can_be_used(tmp_path: Path, field: Image.Image) -> None:
+    for number in range(6):
+        field.rotate(7 * number).save(tmp_path / f"{number}.jpg")
+    (tmp_path / "2.jpg").write_bytes(b"no picture")
+    files = [str(tmp_path / f"{number}.jpg") for number in range(6)]
+    data = load_dataset(files, targets=["a", "b"] * 3, test_fraction=0, max_unreadable=0.5)
+    assert data.fingerprints is not None and len(data.fingerprints.hashes) == 5
+    for name, values in vars(image_fingerprints(data.inputs)).items():
+        assert np.array_equal(getattr(data.fingerprints, name), values), name
+    assert examine_content(data).dataset.fingerprints is None
 
 
 def test_folding_keeps_letters_and_digits() -> None:
@@ -81,3 +92,10 @@ def test_signatures_estimate_the_share_of_common_shingles() -> None:
     assert prints.folded[0] == prints.folded[2] and np.array_equal(prints.signatures[0], prints.signatures[2])
     assert prints.lengths.tolist() == [len(text), len(changed), len(text), 1]
     assert np.array_equal(text_fingerprints([text]).signatures[0], prints.signatures[0])
+
+
+def test_perceptual_hashes_are_those_of_imagehash(field: Image.Image) -> None:
+    imagehash = pytest.importorskip("imagehash")
+    pictures = [field.rotate(11 * number).resize((40 + 17 * number, 90)) for number in range(12)]
+    for picture, found in zip(pictures, image_fingerprints(pictures).hashes.tolist(), strict=True):
+        assert f"{found:016x}" == str(imagehash.phash(picture.convert("RGB")))

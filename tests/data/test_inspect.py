@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cutpoint.data import load_dataset, open_image
-from cutpoint.data.inspect import row_key
+from cutpoint.data.keys import row_key
 from cutpoint.errors import DataError
 
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from cutpoint.audit.pairs import NO_PAIRS, Pairs, Rows, families, near_hashes, near_signatures, same_keys
 from cutpoint.data.fingerprints import (
     DETAIL,
-    ImageFingerprints,
     TextFingerprints,
     details,
     pixel_key,
     shingles_of,
 )
-from cutpoint.types import Dataset
+from cutpoint.types import Dataset, ImageFingerprints
 
 NEAR_PICTURE, SAME_PICTURE = 0.95, 0.995
 """Correlation of 64 × 64 grey pixels. A picture that was saved again as JPEG of quality 70, or at half its size, keeps

@@ -1,10 +1,10 @@
-"""The audit of content: what can be told of the data without a model, in one cheap pass."""
+"""The audit of content: what can be told of the data without a model, of images from what their reading showed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from cutpoint.audit.shortcuts import shortcuts
 from cutpoint.audit.sounds import LOUDNESS, silent, trivial_of_signals
 from cutpoint.data.collected import counted, few
 from cutpoint.data.fingerprints import image_fingerprints, text_fingerprints
-from cutpoint.data.inspect import Progress
+from cutpoint.data.progress import Progress
 from cutpoint.data.splits import class_counts
 from cutpoint.evaluation.findings import gravest_first
 from cutpoint.types import Audit, Dataset, Finding
@@ -33,7 +33,8 @@ class Examined:
     """Data with what was found in them.
 
     Attributes:
-        dataset: As given; where Cutpoint held out the test part, without copies in it.
+        dataset: As given, without the fingerprints, which have served; where Cutpoint held out the test part, without
+            copies in it.
         audit: What is odd.
         alike: Which rows are copies: what a new split file needs.
     """
@@ -48,11 +49,11 @@ def examine_content(dataset: Dataset, on_progress: Progress | None = None) -> Ex
 
     Args:
         dataset: Any; checks that do not apply are listed with the reason.
-        on_progress: Called with (done, total) while inputs are read.
+        on_progress: Called with (done, total) while texts or sounds are read.
     """
     started = time.monotonic()
     alike, thumbnails, trivial = _fingerprints(dataset, on_progress)
-    dataset, moved = keep_together(dataset, alike.families)
+    dataset, moved = keep_together(replace(dataset, fingerprints=None), alike.families)
     checks = _checks(dataset, alike, thumbnails, trivial)
     not_checked = {code: reason for code, (_, reason) in checks.items() if reason}
     found = [finding for _, (check, reason) in checks.items() if not reason for finding in check()]
@@ -128,7 +129,7 @@ def _fingerprints(
         return alike_texts(dataset, texts), None, {"length of the text": texts.lengths.astype(np.float64)}
     if dataset.modality == "signal":
         return alike_signals(dataset), None, trivial_of_signals(list(dataset.inputs), on_progress)
-    images = image_fingerprints(list(dataset.inputs), on_progress)
+    images = dataset.fingerprints or image_fingerprints(list(dataset.inputs))
     trivial: dict[str, NDArray[np.floating]] = {
         "file size": images.file_bytes.astype(np.float64),
         "resolution": images.sizes.astype(np.float64),

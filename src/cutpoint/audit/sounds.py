@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cutpoint.data.collected import counted, few
 from cutpoint.data.images import read_in_order
-from cutpoint.data.inspect import Progress
+from cutpoint.data.progress import Progress
 from cutpoint.data.signals import open_signal
 from cutpoint.types import Dataset, Finding
 

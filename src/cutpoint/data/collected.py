@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cutpoint.types import Modality, SignalPreprocessing, TableColumn, TaskKind
+from cutpoint.types import ImageFingerprints, Modality, SignalPreprocessing, TableColumn, TaskKind
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Collected:
         notes: What the reader ignored or assumed.
         columns: Of a raw table whose training rows are not known yet: what the places of a row mean.
         signals: How sounds and series are to be read, once they were inspected.
+        fingerprints: Of images, once they were inspected.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Collected:
     notes: tuple[str, ...] = ()
     columns: tuple[TableColumn, ...] = ()
     signals: SignalPreprocessing | None = None
+    fingerprints: ImageFingerprints | None = None
 
     def take(self, rows: Sequence[int]) -> Collected:
         """The same with only these rows, in this order."""
@@ -51,6 +53,7 @@ class Collected:
             names=[self.names[row] for row in rows],
             splits=None if self.splits is None else [self.splits[row] for row in rows],
             groups=None if self.groups is None else [self.groups[row] for row in rows],
+            fingerprints=None if self.fingerprints is None else self.fingerprints.taken(rows),
         )
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints: one cheap pass over images or texts that says which are alike, and what is trivial about each."""
+"""Fingerprints of images and texts: cheap figures that say which are alike, and what is trivial about each."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from cutpoint.data.images import DRAFT_SIDE, decode, is_lying, open_header, open_image, read_in_order
-from cutpoint.data.inspect import Progress, row_key
+from cutpoint.data.images import DRAFT_SIDE, Size, decode, is_lying, open_header, open_image, read_in_order
 from cutpoint.data.inspect_texts import parts_of
+from cutpoint.data.keys import row_key
+from cutpoint.data.progress import Progress
+from cutpoint.types import ImageFingerprints
 
 _THUMBNAIL = 16
+_RING = np.pad(np.zeros((_THUMBNAIL - 2, _THUMBNAIL - 2), dtype=bool), 1, constant_values=True)
+_HASHED, _FREQUENCIES = 32, 8
+_COSINES = np.cos(np.pi / (2 * _HASHED) * np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_HASHED) + 1))
 DETAIL = 64
 """Pixels a side of what is compared where fingerprints are alike."""
 
@@ -29,28 +34,6 @@ PERMUTATIONS = 64
 """Values of a text's signature."""
 _PARTS = "\x1f"
 _BETWEEN = re.compile(r"[\W_]+")
-
-
-@dataclass(frozen=True)
-class ImageFingerprints:
-    """What is cheap to know of N images.
-
-    Attributes:
-        hashes: uint64 (N,), perceptual: near images differ in few bits (of the discrete cosine transform,
-            Zauner 2010).
-        thumbnails: uint8 (N, 16, 16), grey.
-        sizes: int64 (N, 2), width and height in pixels, upright.
-        file_bytes: int64 (N,), 0 where an image is no file.
-        borders: float32 (N, 3), mean red, green and blue of the outermost sixteenth, 0…255.
-        brightness: float32 (N,), mean grey, 0…255.
-    """
-
-    hashes: NDArray[np.uint64]
-    thumbnails: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
-    file_bytes: NDArray[np.int64]
-    borders: NDArray[np.float32]
-    brightness: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -69,32 +52,101 @@ class TextFingerprints:
     lengths: NDArray[np.int64]
 
 
-def image_fingerprints(sources: Sequence[Any], on_progress: Progress | None = None) -> ImageFingerprints:
+class Glance(NamedTuple):
+    """A picture's entry in `ImageFingerprints`."""
+
+    hash: int
+    grey: NDArray[np.uint8]
+    size: Size
+    file_bytes: int
+    border: NDArray[np.float32]
+
+
+class GlancedImages:
+    """Fingerprints of N images, filled in as they are read.
+
+    Args:
+        count: N.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.found = ImageFingerprints(
+            np.empty(count, dtype=np.uint64),
+            np.empty((count, _THUMBNAIL, _THUMBNAIL), dtype=np.uint8),
+            np.empty((count, 2), dtype=np.int64),
+            np.empty(count, dtype=np.int64),
+            np.empty((count, 3), dtype=np.float32),
+            np.empty(count, dtype=np.float32),
+        )
+
+    def put(self, row: int, glance: Glance) -> None:
+        """Take up one image."""
+        found = self.found
+        found.hashes[row] = glance.hash
+        found.thumbnails[row], found.brightness[row] = glance.grey, glance.grey.mean()
+        found.sizes[row], found.file_bytes[row] = glance.size, glance.file_bytes
+        found.borders[row] = glance.border
+
+
+def image_fingerprints(sources: Sequence[Any]) -> ImageFingerprints:
     """Fingerprints of images that can be read (see `open_image` for what a source may be).
 
     Args:
         sources: N paths, PIL images or arrays.
-        on_progress: Called with (done, total).
     """
-    count = len(sources)
-    found = ImageFingerprints(
-        np.empty(count, dtype=np.uint64),
-        np.empty((count, _THUMBNAIL, _THUMBNAIL), dtype=np.uint8),
-        np.empty((count, 2), dtype=np.int64),
-        np.empty(count, dtype=np.int64),
-        np.empty((count, 3), dtype=np.float32),
-        np.empty(count, dtype=np.float32),
-    )
+    seen = GlancedImages(len(sources))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         for row, glance in enumerate(read_in_order(_glance, sources)):
-            found.hashes[row] = glance.hash
-            found.thumbnails[row], found.brightness[row] = glance.grey, glance.grey.mean()
-            found.sizes[row], found.file_bytes[row] = glance.size, glance.file_bytes
-            found.borders[row] = glance.border
-            if on_progress is not None:
-                on_progress(row + 1, count)
-    return found
+            seen.put(row, glance)
+    return seen.found
+
+
+def _glance(source: Any) -> Glance:
+    image, size = _small(source)
+    return glance_at(image, size, Path(source).stat().st_size if isinstance(source, str | Path) else 0)
+
+
+def _small(source: Any) -> tuple[Image.Image, Size]:
+    if isinstance(source, str | Path):
+        with open_header(Path(source)) as opened:
+            return decoded_small(opened)
+    image = open_image(source)
+    return image, image.size
+
+
+def glance_at(image: Image.Image, size: Size, file_bytes: int) -> Glance:
+    """What is cheap to know of a picture that is decoded.
+
+    Args:
+        image: In RGB, perhaps decoded smaller.
+        size: Its full size, upright.
+        file_bytes: Of its file; 0 where it has none.
+    """
+    grey = image.convert("L")
+    hashed = np.asarray(grey.resize((_HASHED, _HASHED), Image.Resampling.LANCZOS), dtype=np.float64)
+    colours = np.asarray(image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), dtype=np.float32)
+    thumbnail = np.asarray(grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX))
+    return Glance(_perceptual_hash(hashed), thumbnail, size, file_bytes, colours[_RING].mean(axis=0))
+
+
+def _perceptual_hash(grey: NDArray[np.float64]) -> int:
+    """Which of the 8 × 8 lowest frequencies of 32 × 32 pixels are above their median (Zauner 2010).
+
+    The bits are those of the library ImageHash, whose transform of all frequencies takes as long as the decoding.
+    """
+    lowest = (_COSINES @ grey @ _COSINES.T).ravel()
+    middle = np.sort(lowest)[len(lowest) // 2 - 1 :][:2].mean()
+    return int.from_bytes(np.packbits(lowest > middle).tobytes(), "big")
+
+
+def decoded_small(opened: Image.Image) -> tuple[Image.Image, Size]:
+    """An image whose header was read, in RGB, perhaps decoded smaller; and its full size, upright."""
+    width, height = opened.size
+    opened.draft(opened.mode, (DRAFT_SIDE, DRAFT_SIDE))
+    image = decode(opened)
+    # Asked before, a PNG would be decoded by the question, which swallows what is wrong with it.
+    return image, (height, width) if is_lying(opened) else (width, height)
 
 
 def text_fingerprints(texts: Sequence[Any], on_progress: Progress | None = None) -> TextFingerprints:
@@ -147,42 +199,8 @@ def shingles_of(text: Any) -> NDArray[np.uint32]:
     return _shingles(fold(text))
 
 
-class _Glance(NamedTuple):
-    hash: int
-    grey: NDArray[np.uint8]
-    size: tuple[int, int]
-    file_bytes: int
-    border: NDArray[np.float32]
-
-
-def _glance(source: Any) -> _Glance:
-    import imagehash
-
-    image, size, file_bytes = _small(source)
-    bits = imagehash.phash(image).hash.ravel()
-    colours = np.asarray(image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), dtype=np.float32)
-    ring = np.ones((_THUMBNAIL, _THUMBNAIL), dtype=bool)
-    ring[1:-1, 1:-1] = False
-    grey = image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
-    packed = int.from_bytes(np.packbits(bits).tobytes(), "big")
-    return _Glance(packed, np.asarray(grey), size, file_bytes, colours[ring].mean(axis=0))
-
-
-def _small(source: Any) -> tuple[Image.Image, tuple[int, int], int]:
-    """The image in RGB, perhaps decoded smaller; its full size upright; bytes of its file."""
-    if not isinstance(source, str | Path):
-        image = open_image(source)
-        return image, image.size, 0
-    with open_header(Path(source)) as opened:
-        width, height = opened.size
-        if is_lying(opened):
-            width, height = height, width
-        opened.draft(opened.mode, (DRAFT_SIDE, DRAFT_SIDE))
-        return decode(opened), (width, height), Path(source).stat().st_size
-
-
 def _detail(source: Any) -> NDArray[np.uint8]:
-    image, _, _ = _small(source)
+    image, _ = _small(source)
     return np.asarray(image.convert("L").resize((DETAIL, DETAIL), Image.Resampling.BILINEAR))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from cutpoint.data.collected import Collected, few
 from cutpoint.data.images import read_in_order, reason_of
-from cutpoint.data.inspect import Progress, check_share
+from cutpoint.data.progress import Progress
+from cutpoint.data.set_aside import check_share
 from cutpoint.data.signal_numbers import SERIES_WIDTH, SOUND_WIDTH
 from cutpoint.data.signals import read_signal
 from cutpoint.errors import DataError

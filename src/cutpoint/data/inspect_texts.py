@@ -9,7 +9,7 @@ import xxhash
 
 from cutpoint.data.chats import chat_fault
 from cutpoint.data.collected import Collected
-from cutpoint.data.inspect import check_share
+from cutpoint.data.set_aside import check_share
 from cutpoint.types import Chat, Completion, Quarantined, TextPair, Words
 
 Text = str | TextPair | Words | Chat | Completion

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from cutpoint.data.collect import collect
 from cutpoint.data.collected import Collected, few
-from cutpoint.data.inspect import Progress, inspect, row_key
+from cutpoint.data.inspect import inspect
 from cutpoint.data.inspect_signals import inspect_signals
 from cutpoint.data.inspect_texts import inspect_texts
+from cutpoint.data.keys import row_key
 from cutpoint.data.numbers import encoded
+from cutpoint.data.progress import Progress
 from cutpoint.data.split_checks import check_enough, check_splits, few_per_class
 from cutpoint.data.splits import check_no_group_crosses, hold_out_mask
 from cutpoint.data.tagging import encoded_tags, tag_targets
@@ -110,6 +112,7 @@ def load_dataset(
         notes=tuple(notes),
         columns=columns,
         signals=collected.signals,
+        fingerprints=collected.fingerprints,
     )
     return _only_used_rows(dataset)
 
@@ -299,6 +302,7 @@ def _only_used_rows(dataset: Dataset) -> Dataset:
         keys=tuple(dataset.keys[row] for row in used),
         names=tuple(dataset.names[row] for row in used),
         groups=dataset.groups_of(used),
+        fingerprints=None if dataset.fingerprints is None else dataset.fingerprints.taken(used),
     )
     return _with_matrix(kept)
 

@@ -37,7 +37,7 @@ def judge_once(
     """
     dataset = bank.dataset
     watcher.on_message("Judging the winner once on the test split.")
-    examination = examine(model, dataset, watcher)
+    examination = examine(model, bank, watcher)
     findings = race_findings(
         dataset, standing.judging, standing.trials, standing.predictions, winner, examination
     )

@@ -10,7 +10,8 @@ import ctypes
 import time
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_KEEP_BYTES = 1 << 30
+_NEVER = -1
+"""A threshold of a gigabyte would give the activations of every training step back to the kernel."""
 _GROW_BYTES = 256 << 20
 
 # More than 32 MiB is always asked of the kernel; less, glibc learns to keep for a while.
@@ -21,7 +22,7 @@ _ROUNDS = 4
 def apply_settings() -> bool:
     """Make glibc keep what is freed, for the rest of the process; False where it refuses."""
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _KEEP_BYTES), (_M_TOP_PAD, _GROW_BYTES))
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROW_BYTES))
     return all(mallopt(name, value) == 1 for name, value in settings)
 
 

@@ -207,9 +207,7 @@ class Fit:
     def _end_epoch(self, stage: Stage) -> EpochRecord:
         started = time.perf_counter()
         found, is_best = Judged(), False
-        if stage.phase.loss == "contrastive":  # no head fits these features yet: there is nothing to judge
-            self._keeper.go_on()
-        else:
+        if stage.phase.loss != "contrastive":  # there no head fits these features yet: nothing can be judged
             with self._stepper.judged_weights() if self._stepper else nullcontext():
                 found = self._judge.judge(self._open_source(), self.data.validation)
                 is_best = self._keeper.offer(
@@ -304,6 +302,8 @@ class Fit:
         improved = self.state.best_stage == self.state.stage
         if self.state.diverged:
             self.state.cause = self._cause(stage)
+        elif stage.phase.loss == "contrastive":
+            self._keeper.go_on()
         self._keeper.put_back()
         self.state.stage += 1
         self.state.epoch = self.state.step = 0

@@ -91,6 +91,32 @@ class Quarantined(Record):
 
 
 @dataclass(frozen=True)
+class ImageFingerprints:
+    """What is cheap to know of N images.
+
+    Attributes:
+        hashes: uint64 (N,), perceptual: near images differ in few bits (of the discrete cosine transform,
+            Zauner 2010).
+        thumbnails: uint8 (N, 16, 16), grey.
+        sizes: int64 (N, 2), width and height in pixels, upright.
+        file_bytes: int64 (N,), 0 where an image is no file.
+        borders: float32 (N, 3), mean red, green and blue of the outermost sixteenth, 0…255.
+        brightness: float32 (N,), mean grey, 0…255.
+    """
+
+    hashes: NDArray[np.uint64]
+    thumbnails: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    file_bytes: NDArray[np.int64]
+    borders: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+
+    def taken(self, rows: Sequence[int] | NDArray[np.int64]) -> ImageFingerprints:
+        """Those of some rows, in their order."""
+        return ImageFingerprints(**{name: values[rows] for name, values in vars(self).items()})
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Labelled examples with named splits.
 
@@ -111,6 +137,7 @@ class Dataset:
         columns: Of a raw table: how its columns became the rows of numbers.
         signals: Of sounds and series: how they become rows of numbers.
         given_targets: `targets` before the user's corrections; None where nothing was corrected.
+        fingerprints: Of images, taken when they were read; None where they were not, or have served.
     """
 
     source: str
@@ -129,6 +156,7 @@ class Dataset:
     columns: tuple[TableColumn, ...] = ()
     signals: SignalPreprocessing | None = None
     given_targets: NDArray[Any] | None = None
+    fingerprints: ImageFingerprints | None = None
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -41,17 +41,15 @@ def write_report(results: Path, docs: Path) -> None:
     """Renew tables and picture.
 
     Args:
-        results: Folder of published records.
+        results: Folder of published records: a file a tier, and one for each other machine that it was measured on.
         docs: The documentation.
     """
-    measured = {
-        tier: json.loads((results / f"{tier}.json").read_text(encoding="utf-8"))
-        for tier in REPORTED
-        if (results / f"{tier}.json").exists()
-    }
-    text = "\n\n".join(_text(records, tier) for tier, records in measured.items()) or NOTHING
+    files = sorted(results.glob("*.json"), key=lambda file: file.stem)
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    measured = sorted(found, key=lambda records: REPORTED.index(records[0]["tier"]))
+    text = "\n\n".join(_text(records, records[0]["tier"]) for records in measured) or NOTHING
     if measured:
-        draw(next(iter(measured.values())), docs / "images" / "benchmarks.png")
+        draw(measured[0], docs / "images" / "benchmarks.png")
         text += f"\n\n{PICTURE}"
     print(text)
     put(docs / "benchmarks.md", "speed tables", text)

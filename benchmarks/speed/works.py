@@ -234,7 +234,7 @@ TIERS: dict[str, dict[str, Size]] = {
         TEXT_PROBE: Size(Selection(400, 200, val=100, classes=20)),
         TEXT_LORA: Size(Selection(200, 200, val=100, classes=20)),
         TEXT_FULL: Size(Selection(200, 200, val=100, classes=20)),
-        FEW: Size(Selection(test=200, val=40, per_class=8, classes=3), options={"iterations": 20}),
+        FEW: Size(Selection(test=120, val=40, per_class=4, classes=3), options={"iterations": 20}),
         RACE: Size(Selection()),
         MICRO: Size(Selection(), options={"megabytes": 128}),
     },

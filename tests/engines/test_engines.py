@@ -226,6 +226,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     clock = Clock()
     openers = {"eager": clock.slowed(0.004), "fused": clock.slowed(0.003), "openvino": clock.slowed(0.001)}
+    monkeypatch.setattr(choose, "_SHORT_SECONDS", 4.0)
     monkeypatch.setattr(choose, "time", clock)
     monkeypatch.setattr(choose, "_OPENERS", {name: counted(name, each) for name, each in openers.items()})
     monkeypatch.setattr(choose, "open_eager", openers["eager"])

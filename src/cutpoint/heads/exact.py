@@ -26,7 +26,7 @@ from cutpoint.errors import DataError
 from cutpoint.heads.answers import Answers
 from cutpoint.heads.chunks import Features, as_array
 from cutpoint.heads.folds import assign_folds
-from cutpoint.heads.held import HeldRows, takes_long
+from cutpoint.heads.held import HeldRows
 from cutpoint.heads.modules import LinearHead
 from cutpoint.heads.streamed_path import StreamedRows, is_streamed
 from cutpoint.runtime import hand_back_much, one_thread
@@ -41,6 +41,8 @@ DEFAULT_STRENGTH = 1.0
 
 # Of that many rows a third is plenty to tell strengths apart that lie a decade apart, and no loss rises by chance.
 _FOLDS_OF_MANY = 3
+_FOR_ONE_THREAD = 4_000_000
+"""Multiply-adds of one problem's product, a fifth of a millisecond: below, threads wait longer than they work."""
 
 
 @dataclass(frozen=True)
@@ -135,5 +137,6 @@ def _opened(features: Tensor | Features, answers: Answers) -> Iterator[HeldRows 
         )
     hand_back_much()
     values = as_array(features)
-    with nullcontext() if takes_long(len(values), values.shape[1], answers.outputs) else one_thread():
+    work = len(values) * values.shape[1] * answers.outputs
+    with nullcontext() if work > _FOR_ONE_THREAD else one_thread():
         yield StreamedRows(values, answers) if is_streamed(values) else HeldRows(values, answers)

@@ -31,11 +31,6 @@ _NARROWEST = 100
 """However narrow the features are, exponentials of all logits take as long as so many columns."""
 
 
-def takes_long(rows: int, columns: int, outputs: int) -> bool:
-    """Whether one product of features with parameters does."""
-    return rows * outputs * max(columns, _NARROWEST) > _MANY
-
-
 class HeldRows:
     """Rows as a design, and their targets; arguments as for `fit_exact`."""
 
@@ -47,8 +42,8 @@ class HeldRows:
     @property
     def are_many(self) -> bool:
         """Whether a product with the features takes so long, or so much, that not every fold can be followed."""
-        is_large = self.columns.numel() * _STACKED > _MANY_LOGITS
-        return is_large or takes_long(len(self.columns), self.design.columns, self.columns.shape[1])
+        work = self.columns.numel() * max(self.design.columns, _NARROWEST)
+        return work > _MANY or self.columns.numel() * _STACKED > _MANY_LOGITS
 
     @property
     def matrix(self) -> Tensor:

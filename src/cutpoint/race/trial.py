@@ -37,7 +37,7 @@ from cutpoint.training.weights import Freezing
 from cutpoint.types import Cost, EpochRecord, Finding, Record, Retention, Score, Trial
 
 _CHECKPOINT_SECONDS = 20.0
-_MOST_TRAIN = 500
+_MOST_TRAIN = 256
 """Training rows that a finished fit is asked about: enough for a gap of some points, a fraction of an epoch."""
 
 

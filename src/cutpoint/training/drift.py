@@ -9,7 +9,7 @@ from cutpoint.regimes.regime import Phase
 from cutpoint.training.fit import Fit
 from cutpoint.training.source import source_for
 
-_MOST = 256
+_MOST = 128
 _LEAST = 8
 """Fewer examples say nothing of similarity."""
 _AS_IT_CAME = Phase(train="head", solver="exact")

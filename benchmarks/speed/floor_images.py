@@ -1,14 +1,16 @@
 """The floor for images: the best loops that one would write by hand on this machine.
 
 Frozen: pictures decoded ahead of the network, BatchNorm folded into the convolutions, channels-last, tuned allocator,
-one forward pass, a logistic head; or the same through OpenVINO. Full: channels-last, tuned allocator, fused AdamW, no
-step that waits for the value of its loss.
+one forward pass, a logistic head; or the same through OpenVINO. Partial: that pass up to the last two stages, its outputs
+kept, and epochs over what is above them. Full: all of it. Where something trains: channels-last, tuned allocator, fused
+AdamW, no step that waits for the value of its loss.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +30,11 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def run(job: Job, track: Track) -> None:
-    """The frozen pass and a head, or an epoch of everything."""
+    """The frozen pass and a head, or epochs of the top or of everything."""
     tune_allocator()
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    (train_head if job.regime == "probe" else train_everything)(job, track)
+    {"probe": train_head, "partial": train_top, "full": train_everything}[job.regime](job, track)
 
 
 def train_head(job: Job, track: Track) -> None:
@@ -41,7 +43,7 @@ def train_head(job: Job, track: Track) -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    forward = converted(job) if job.options["engine"] == "OpenVINO" else folded(job)
+    forward = converted(job) if job.options["engine"] == "OpenVINO" else fold(network(job, 0).eval())
     features = outputs(job, "train", forward)
     track.measures["features"] = track.elapsed
     head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
@@ -49,19 +51,52 @@ def train_head(job: Job, track: Track) -> None:
     track.epoch_ends(job.epochs, lambda: head.predict(outputs(job, "test", forward)))
 
 
+def train_top(job: Job, track: Track) -> None:
+    """Epochs over what is above the first stages, from their outputs."""
+    lower, _ = parted(fold(network(job, 0).eval()))
+    _, upper = parted(network(job, len(job.labels)).eval())
+    below = torch.from_numpy(outputs(job, "train", lower))
+
+    def read(order: Sequence[int]) -> Iterator[tuple[Sequence[int], Tensor]]:
+        for start in range(0, len(order), job.batch_size):
+            places = order[start : start + job.batch_size]
+            yield places, below[places].contiguous(memory_format=torch.channels_last)
+
+    train(job, track, upper, read, lambda pictures: upper(lower(pictures)))
+
+
 def train_everything(job: Job, track: Track) -> None:
-    """Epochs over all blocks, BatchNorm on its running statistics."""
-    model = network(job, len(job.labels)).eval()
+    """Epochs over all blocks."""
+    model, paths = network(job, len(job.labels)).eval(), job.inputs_of("train")
+    train(job, track, model, lambda order: decoding.batches(job, paths, order), model)
+
+
+def train(
+    job: Job,
+    track: Track,
+    model: nn.Module,
+    read: Callable[[Sequence[int]], Iterable[tuple[Sequence[int], Tensor]]],
+    answer: Forward,
+) -> None:
+    """Epochs over a network, BatchNorm on its running statistics.
+
+    Args:
+        job: Says how many.
+        track: Hears of them.
+        model: What trains.
+        read: Rows in an order → batches of their places and what the model takes.
+        answer: Pictures → logits.
+    """
     optimizer = torch.optim.AdamW(model.parameters(), lr=job.rate, fused=True)
-    paths, targets = job.inputs_of("train"), torch.tensor(job.targets_of("train"))
+    targets = torch.tensor(job.targets_of("train"))
     track.training_starts()
     for epoch in range(1, job.epochs + 1):
-        order = torch.randperm(len(paths), generator=torch.Generator().manual_seed(epoch)).tolist()
-        for places, pictures in decoding.batches(job, paths, order):
-            nn.functional.cross_entropy(model(pictures), targets[places]).backward()
+        order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(epoch)).tolist()
+        for places, inputs in read(order):
+            nn.functional.cross_entropy(model(inputs), targets[places]).backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        track.epoch_ends(epoch, lambda: outputs(job, "test", model).argmax(1).tolist())
+        track.epoch_ends(epoch, lambda: outputs(job, "test", answer).argmax(1).tolist())
 
 
 @torch.inference_mode()
@@ -88,9 +123,15 @@ def network(job: Job, classes: int) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
-def folded(job: Job) -> Forward:
-    """The frozen network with every BatchNorm folded into the convolution that stands before it."""
-    model = network(job, 0).eval()
+def parted(model: Any) -> tuple[nn.Sequential, nn.Sequential]:
+    """What lies below the last two stages, and the rest."""
+    lower = nn.Sequential(model.conv_stem, model.bn1, *model.blocks[:5])
+    head = (model.conv_head, model.bn2, model.global_pool, model.classifier)
+    return lower, nn.Sequential(*model.blocks[5:], *head)
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """The network with every BatchNorm folded into the convolution that stands before it, changed in place."""
     for parent in list(model.modules()):
         before = ""
         for name, child in list(parent.named_children()):

@@ -41,18 +41,21 @@ def write_report(results: Path, docs: Path) -> None:
     """Renew tables and picture.
 
     Args:
-        results: Folder of published records: a file a tier, and one for each other machine that it was measured on.
+        results: Folder of published records: TIER.json, and TIER-MACHINE.json of other machines.
         docs: The documentation.
     """
-    files = sorted(results.glob("*.json"), key=lambda file: file.stem)
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    measured = sorted(found, key=lambda records: REPORTED.index(records[0]["tier"]))
-    text = "\n\n".join(_text(records, records[0]["tier"]) for records in measured) or NOTHING
+    files = sorted(results.glob("*.json"), key=lambda file: (REPORTED.index(_tier(file)), file.stem))
+    measured = [(json.loads(file.read_text(encoding="utf-8")), _tier(file)) for file in files]
+    text = "\n\n".join(_text(*each) for each in measured) or NOTHING
     if measured:
-        draw(measured[0], docs / "images" / "benchmarks.png")
+        draw(measured[0][0], docs / "images" / "benchmarks.png")
         text += f"\n\n{PICTURE}"
     print(text)
     put(docs / "benchmarks.md", "speed tables", text)
+
+
+def _tier(file: Path) -> str:
+    return file.stem.partition("-")[0]
 
 
 def _text(records: Sequence[Record], tier: str) -> str:

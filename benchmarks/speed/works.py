@@ -131,6 +131,7 @@ WORKS = (
         (
             cutpoint("Cutpoint, cold cache", own("partial-last-stages")),
             cutpoint("Cutpoint, warm cache", own("partial-last-stages"), cache="warm"),
+            Contender("floor, PyTorch", "floor", f"{HERE}.floor_images"),
             *IMAGE_PEERS,
         ),
         epochs=3,

@@ -66,7 +66,7 @@ _GLANCE = 8
 _CHECKED = (4, 3)
 """Rows compared with the network itself at every use: from the front of the order, and from its end. Two sizes, since
 a converted program may have taken one for a constant."""
-_SIZES = (BATCH_SIZE, 16, 8)
+_SMALLER = (16, 8)
 _WORTH_TUNING = 40 * BATCH_SIZE
 """Rows from which sizes of batches are tried; that takes as long as a few batches."""
 _CLEARLY = 0.95
@@ -130,13 +130,13 @@ class _Search:
             glance = _row_seconds(self.work, eager, min(_GLANCE, rows))
             if glance * rows < _SHORT_SECONDS:
                 return eager, EngineChoice(reason="the work is too short for another engine to pay")
-            self.measured["eager"] = Measured(row_seconds=_row_seconds(self.work, eager, BATCH_SIZE))
+            self.measured["eager"] = Measured(row_seconds=_row_seconds(self.work, eager, BATCH_SIZE // 2))
         while (name := self._most_promising()) is not None:
             self._try(name)
         best = min(self.opened, key=lambda each: self.measured[each].row_seconds)
         run, size = self.opened[best], BATCH_SIZE
         if best != "eager" and rows >= _WORTH_TUNING:
-            size = _best_size(self.work, run)
+            size = _best_size(self.work, run, self.measured[best].row_seconds)
         choice = EngineChoice(
             engine=best,
             batch_size=size,
@@ -237,16 +237,21 @@ def _seconds(work: Work, run: Run, batches: list[Tensor]) -> float:
     return time.perf_counter() - started
 
 
-def _best_size(work: Work, run: Run) -> int:
-    """Rows at once that a few rows pass through fastest; another than the usual only where that is clear."""
-    batch = work.middle(BATCH_SIZE)
-    times = {}
-    for size in _SIZES:
+def _best_size(work: Work, run: Run, row_seconds: float) -> int:
+    """Rows at once that a few rows pass through fastest; another than the usual only where that is clear.
+
+    Args:
+        work: The program and its rows.
+        run: An engine.
+        row_seconds: What a row takes it in batches of the usual size.
+    """
+    batch, times = work.middle(BATCH_SIZE), {}
+    for size in _SMALLER:
         parts = list(torch.split(batch, size))
         run(parts[0])
-        times[size] = _seconds(work, run, parts)
+        times[size] = _seconds(work, run, parts) / len(batch)
     best = min(times, key=lambda size: times[size])
-    return best if times[best] < _CLEARLY * times[BATCH_SIZE] else BATCH_SIZE
+    return best if times[best] < _CLEARLY * row_seconds else BATCH_SIZE
 
 
 def _place(work: Work) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 Frozen: pictures decoded ahead of the network, BatchNorm folded into the convolutions, channels-last, tuned allocator,
 one forward pass, a logistic head; or the same through OpenVINO. Partial: that pass up to the last two stages, then
-epochs over what it put out. Full: all of it. Where something trains: channels-last, tuned allocator, fused AdamW, no step that
-waits for the value of its loss.
+epochs over what it put out. Full: all of it. Where something trains: channels-last, tuned allocator, fused AdamW, no
+step that waits for the value of its loss.
 """
 
 from __future__ import annotations

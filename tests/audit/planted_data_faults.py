@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,9 +60,9 @@ def _split(dataset: Dataset, name: str) -> Dataset:
     )
 
 
-def _with(dataset: Dataset, **changes: object) -> Dataset:
+def _with(dataset: Dataset, **changes: Any) -> Dataset:
     """Other inputs than those that were looked at when the data were loaded."""
-    return replace(dataset, fingerprints=None, **changes)  # type: ignore[arg-type]
+    return replace(dataset, fingerprints=None, **changes)
 
 
 def _field(random: np.random.Generator) -> Image.Image:

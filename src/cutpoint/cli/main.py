@@ -106,9 +106,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    if (
-        "torch" not in sys.modules
-    ):  # loading it here would take seconds, or fail again where it is what failed
+    # Loading torch here would take seconds, or fail again where it is what failed.
+    if "torch" not in sys.modules:
         return isinstance(error, MemoryError)
     from cutpoint.runtime import is_out_of_memory
 

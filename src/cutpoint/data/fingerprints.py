@@ -108,6 +108,7 @@ def _glance(source: Any) -> Glance:
 
 
 def _small(source: Any) -> tuple[Image.Image, Size]:
+    """As of `decoded_small`, of a path or an image in memory."""
     if isinstance(source, str | Path):
         with open_header(Path(source)) as opened:
             return decoded_small(opened)

@@ -29,7 +29,7 @@ Size = tuple[int, int]
 """Width and height, as Pillow has them."""
 
 _AT_ONCE, _AHEAD = 16, 4
-"""Sources of one errand of a thread, which costs about as much as to decode a small picture; errands ahead."""
+"""Sources of one errand of a thread, since every errand costs something by itself; errands ahead."""
 DRAFT_SIDE = 64
 """A JPEG decodes up to 8 times smaller at a fraction of the cost, and still every byte of it is read.
 Fingerprints look at no more pixels than these."""
@@ -45,7 +45,6 @@ def read_in_order(function: Callable[[Any], Answer], sources: Iterable[Any]) -> 
 
     `Executor.map` would queue all of them at once, which of a hundred thousand files takes more memory than they do.
     """
-
     waiting = iter(sources)
 
     def answers(some: Sequence[Any]) -> list[Answer]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import xxhash
 from PIL import Image
 
 from cutpoint.data.collected import Collected
 from cutpoint.data.fingerprints import Glance, GlancedImages, decoded_small, glance_at
 from cutpoint.data.images import open_header, open_image, read_in_order, reason_of
-from cutpoint.data.keys import file_key, row_key
+from cutpoint.data.keys import row_key
 from cutpoint.data.progress import Progress
 from cutpoint.data.set_aside import check_share
 from cutpoint.errors import DataError
@@ -96,4 +97,4 @@ def _read_file(path: Path) -> _Outcome:
         return _Outcome(reason="empty file")
     with open_header(io.BytesIO(content)) as opened:
         image, size = decoded_small(opened)
-    return _Outcome(file_key(content), glance_at(image, size, len(content)))
+    return _Outcome(xxhash.xxh3_128_hexdigest(content), glance_at(image, size, len(content)))

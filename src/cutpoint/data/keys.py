@@ -1,4 +1,4 @@
-"""Content hashes: equal for equal content, whatever it is called."""
+"""The content hash of an array: equal for equal content, whatever it is called."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ import xxhash
 
 
 def row_key(values: Any) -> str:
-    """Of an array: of its type, shape and values."""
+    """Hash of an array: of its type, shape and values."""
     array = np.ascontiguousarray(values)
     digest = xxhash.xxh3_128(f"{array.dtype.str}{array.shape}".encode())
     digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def file_key(content: bytes) -> str:
-    """Of a file's bytes."""
-    return xxhash.xxh3_128_hexdigest(content)

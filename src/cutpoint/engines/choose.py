@@ -67,6 +67,7 @@ _CHECKED = (4, 3)
 """Rows compared with the network itself at every use: from the front of the order, and from its end. Two sizes, since
 a converted program may have taken one for a constant."""
 _SMALLER = (16, 8)
+"""Rows at once that are tried beside the usual number."""
 _WORTH_TUNING = 40 * BATCH_SIZE
 """Rows from which sizes of batches are tried; that takes as long as a few batches."""
 _CLEARLY = 0.95

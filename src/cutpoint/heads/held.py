@@ -61,7 +61,7 @@ class HeldRows:
         )
 
     def solve(self, strength: float, start: Tensor | None) -> Tensor:
-        """Parameters (R, K) of the fit on all rows, to the last digits."""
+        """Parameters (R, K) of the fit on all rows, to the final tolerance."""
         if self.task.kind == "regression":
             return ridge.solve(self.matrix, self.columns, strength)
         problems = self.problems(self.columns.new_ones(len(self.columns), 1))

@@ -74,7 +74,7 @@ class StreamedRows:
         return Chosen(path, self._held_out(numbers, path[best(path)][0]) if out_of_fold else None)
 
     def solve(self, strength: float, start: Tensor | None) -> Tensor:
-        """Parameters (R, K) of the fit on all rows, to the last digits."""
+        """Parameters (R, K) of the fit on all rows, to the final tolerance."""
         if self.is_regression:
             return self._ridge(self._moments(self.problem.rows), [strength])[0]
         begin = newton.approach(self.problem, strength) if start is None else self.problem.at(start)

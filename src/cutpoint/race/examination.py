@@ -23,7 +23,7 @@ from cutpoint.types import ConfusionMatrix, Dataset, Mistake, Sample, Score
 
 _ASKED = 32
 _AGREED = 1e-3
-"""Of probabilities, or values: what engines differ by is a hundredth of it."""
+"""Of probabilities, or values: more than engines may differ by."""
 _MISTAKES = 12
 _EXCERPT = 200
 _SAMPLES = 4

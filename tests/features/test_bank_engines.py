@@ -133,6 +133,52 @@ def test_the_size_of_batches_follows_the_choice(backbone: Backbone, dataset: Dat
     assert np.array_equal(bank(backbone, dataset, tmp_path, choice).pooled().final, made.pooled().final)
 
 
+@pytest.mark.parametrize("features_first", [False, True], ids=["nothing there", "features there"])
+def test_activations_at_a_known_cut_come_from_the_engine_too(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path, features_first: bool
+) -> None:
+    """Whatever the cache held: the same are trained on. At other cuts they are the network's own."""
+    told: list[str] = []
+
+    def made(folder: str) -> FeatureBank:
+        cache = ActivationCache(tmp_path / folder)
+        return FeatureBank(
+            backbone, dataset, np.arange(COUNT), cache, lambda what, *_: told.append(what), "fused", cut=2
+        )
+
+    if features_first:
+        bank(backbone, dataset, tmp_path / "one", "fused").pooled()
+    first, own = made("one"), bank(backbone, dataset, tmp_path / "own", "eager")
+    first.pooled()
+    told.clear()
+    found, expected = first.activations(2), own.activations(2)
+    assert told == [] and found is not None and expected is not None
+    assert found.layout == expected.layout
+    assert not np.array_equal(found.arrays[0], expected.arrays[0])
+    scale = float(np.abs(expected.arrays[0]).max())
+    assert float(np.abs(found.arrays[0] - expected.arrays[0]).max()) <= choose.TOLERANCE * scale
+    again = made("two")
+    again.pooled()
+    second = again.activations(2)
+    assert second is not None and np.array_equal(second.arrays[0], found.arrays[0])
+    other, same = first.activations(1), own.activations(1)
+    assert other is not None and same is not None and np.array_equal(other.arrays[0], same.arrays[0])
+
+
+def test_half_precision_is_too_coarse_to_train_on(
+    backbone: Backbone, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(choose._OPENERS, "half", choose._OPENERS["eager"])  # type: ignore[index]
+    made = FeatureBank(backbone, dataset, np.arange(COUNT), ActivationCache(tmp_path), engine="half", cut=2)
+    made.pooled()
+    found, own = made.activations(2), bank(backbone, dataset, tmp_path / "own", "eager").activations(2)
+    assert isinstance(made.engine, EngineChoice) and made.engine.engine == "half"
+    assert (
+        len(list(tmp_path.glob("*.npy"))) == 3
+    )  # images, features, and activations after a pass of their own
+    assert found is not None and own is not None and np.array_equal(found.arrays[0], own.arrays[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["fused", "openvino", "onnxruntime", "compile"])
 def test_a_head_on_photos_is_as_good_by_any_engine(
@@ -144,12 +190,18 @@ def test_a_head_on_photos_is_as_good_by_any_engine(
     backbone = load_backbone(str(shared / "weights/mobilenetv2_035_tm"), image_size=96)
     rows = dataset.splits["train"]
     own, other = (
-        FeatureBank(backbone, dataset, rows, ActivationCache(tmp_path), engine=each)
+        FeatureBank(
+            backbone, dataset, rows, ActivationCache(tmp_path), engine=each, cut=len(backbone.blocks) - 2
+        )
         for each in ("eager", engine)
     )
     expected, found = own.pooled().final, other.pooled().final
     assert isinstance(other.engine, EngineChoice) and other.engine.engine == engine, other.engine
     assert float(np.abs(expected - found).max()) <= choose.TOLERANCE * float(np.abs(expected).max())
+    below, other_below = (each.activations(len(backbone.blocks) - 2) for each in (own, other))
+    assert below is not None and other_below is not None
+    scale = float(np.abs(below.arrays[0]).max())
+    assert 0 < float(np.abs(below.arrays[0] - other_below.arrays[0]).max()) <= choose.TOLERANCE * scale
     targets = dataset.targets[own.rows]
     heads = [fit_exact(features, targets, dataset.task).head for features in (expected, found)]
     with torch.no_grad():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.audit.correlation import correlations
 from cutpoint.audit.pairs import NO_PAIRS, Pairs, Rows, families, near_hashes, near_signatures, same_keys
 from cutpoint.data.fingerprints import (
     DETAIL,
@@ -31,8 +32,6 @@ _SAVED_AGAIN = 12
 _FLAT = 2.0
 """Deviation of grey values below which a picture shows nothing that could be compared."""
 _CHUNK = 4_096
-_CHUNK_BYTES = 8 << 20
-"""Of the pixels of one side of the pairs that are compared at once, in float64."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _near_pictures(dataset: Dataset, prints: ImageFingerprints, same: Rows, left
     left, right = left[kept], right[kept]
     kept = _are_textured(small, left) & _are_textured(small, right)
     left, right = left[kept], right[kept]
-    kept = _correlations(lambda rows: small[rows], left, right) >= _NEAR_THUMBNAIL
+    kept = correlations(lambda rows: small[rows], left, right) >= _NEAR_THUMBNAIL
     left, right = left[kept], right[kept]
     likeness = np.concatenate(
         [np.zeros(0), *(_likeness(dataset, left[part], right[part]) for part in _parts(len(left), _CHUNK))]
@@ -155,7 +154,7 @@ def _likeness(dataset: Dataset, left: Rows, right: Rows) -> NDArray[np.float64]:
     """Correlation of the larger thumbnails, which are held for these pairs alone."""
     rows, place = np.unique([left, right], return_inverse=True)
     large = details([dataset.inputs[row] for row in rows]).reshape(len(rows), DETAIL**2)
-    return _correlations(lambda chosen: large[chosen], *place.reshape(2, -1))
+    return correlations(lambda chosen: large[chosen], *place.reshape(2, -1))
 
 
 def _are_textured(small: NDArray[np.uint8], rows: Rows) -> NDArray[np.bool_]:
@@ -175,20 +174,6 @@ def _largest_difference(prints: ImageFingerprints, pairs: Pairs) -> NDArray[np.i
     for part in _parts(len(pairs.left), _CHUNK):
         first, second = (small[side[part]].astype(np.int16) for side in (pairs.left, pairs.right))
         found.append(np.abs(first - second).max(axis=1).astype(np.int64))
-    return np.concatenate(found)
-
-
-def _correlations(
-    pixels: Callable[[Rows], NDArray[np.uint8]], left: Rows, right: Rows
-) -> NDArray[np.float64]:
-    """Pearson's correlation of the pixels of each pair, whatever their brightness and contrast."""
-    found = [np.zeros(0)]
-    width = pixels(left[:1]).shape[1] if len(left) else 1
-    for part in _parts(len(left), max(1, _CHUNK_BYTES // (8 * width))):
-        sides = [pixels(side[part]).astype(np.float64) for side in (left, right)]
-        first, second = (side - side.mean(axis=1, keepdims=True) for side in sides)
-        norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-        found.append((first * second).sum(axis=1) / np.maximum(norms, 1e-9))
     return np.concatenate(found)
 
 

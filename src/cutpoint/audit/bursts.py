@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.audit.correlation import correlations
 from cutpoint.audit.pairs import Rows
 from cutpoint.types import Finding
 
@@ -58,12 +59,16 @@ def bursts(
     left, right = consecutive(names)
     same_label = np.array([labels[a] == labels[b] for a, b in zip(left, right, strict=True)], dtype=bool)
     left, right = left[same_label], right[same_label]
-    alike = _correlation(thumbnails, left, right) >= _ALIKE
+
+    def are_alike(others: Rows) -> NDArray[np.bool_]:
+        return correlations(lambda rows: thumbnails[rows].reshape(len(rows), -1), left, others) >= _ALIKE
+
+    alike = are_alike(right)
     parted = alike & (
         np.isin(left, train) & np.isin(right, test) | np.isin(left, test) & np.isin(right, train)
     )
     others = _others(labels, left, np.random.default_rng(seed))
-    usual = (_correlation(thumbnails, left, others) >= _ALIKE).mean() if len(left) else 1.0
+    usual = are_alike(others).mean() if len(left) else 1.0
     if parted.sum() < _FEWEST or alike.mean() < _FACTOR * max(float(usual), 1 / len(left)):
         return []
     shown = "; ".join(
@@ -89,10 +94,3 @@ def _others(labels: Sequence[str], rows: Rows, random: np.random.Generator) -> R
     start = np.concatenate([[0], np.cumsum(counts)])[:-1]
     own = label_of[rows]
     return np.asarray(order[start[own] + random.integers(0, counts[own])], dtype=np.int64)
-
-
-def _correlation(thumbnails: NDArray[np.uint8], left: Rows, right: Rows) -> NDArray[np.float64]:
-    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    return np.asarray((flat[left] * flat[right]).sum(axis=1), dtype=np.float64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cutpoint.audit.exhibits import exhibit
 from cutpoint.audit.pairs import NO_PAIRS, Pairs, Rows, pairs_in_buckets
+from cutpoint.heads.chunks import Chosen, Features
 from cutpoint.types import Dataset, Exhibit, Finding
 
 Vectors = NDArray[np.float32]
@@ -34,11 +35,14 @@ _SURROUNDINGS = 4_000
 _SAMPLED_FOR_DIMENSION = 500
 _NEAREST_LEFT_OUT = 5
 _BLOCK = 1_024
+_LOOKED_AROUND = 256
+_PAIRS = 65_536
+"""Pairs that are looked at together: of a set whose rows are all alike there are millions."""
 _BANDS = 48
 _SHOWN = 6
 
 
-def near_pairs(features: NDArray[np.floating], seed: int = 0) -> Pairs:
+def near_pairs(features: Features, seed: int = 0) -> Pairs:
     """Pairs of rows that are nearer to each other than the set's density explains, by falling cosine.
 
     In a space of dimension m, of the R rows within a distance r of a row the nearest lies within d with probability
@@ -51,7 +55,7 @@ def near_pairs(features: NDArray[np.floating], seed: int = 0) -> Pairs:
     100 000 rows, and one of .9 above .9: the cost grows with N log N.
 
     Args:
-        features: (N, D), rows of different content: equal content is for hashes to find.
+        features: (N, D), rows of different content: equal content is for hashes to find. All are read.
         seed: Draws hyperplanes and sample.
 
     Returns:
@@ -70,7 +74,7 @@ def near_pairs(features: NDArray[np.floating], seed: int = 0) -> Pairs:
 
 
 def neighbour_findings(
-    dataset: Dataset, rows: Rows, features: NDArray[np.floating], seed: int = 0
+    dataset: Dataset, rows: Rows, features: Features, seed: int = 0
 ) -> tuple[Finding, ...]:
     """Near pairs across splits as a warning, those within a split as an information.
 
@@ -82,7 +86,7 @@ def neighbour_findings(
     """
     _, first = np.unique([dataset.keys[row] for row in rows], return_index=True)
     kept = np.sort(first)
-    pairs = near_pairs(features if len(kept) == len(rows) else features[kept], seed)
+    pairs = near_pairs(Chosen(features, kept), seed)
     own = rows[kept]
     found = Pairs(own[pairs.left], own[pairs.right], pairs.likeness)
     split_of = dataset.split_names()
@@ -126,9 +130,9 @@ def _both(dataset: Dataset, left: int, right: int, likeness: float) -> tuple[Exh
     )
 
 
-def _directions(features: NDArray[np.floating]) -> Vectors:
+def _directions(features: Features) -> Vectors:
     """Centred rows of length 1; what all rows have in common would make all alike."""
-    # Rows are asked for by number: of an array on disk, what is only looked at would stay with the process.
+    # Rows are asked for by number, which copies them: they are changed where they are.
     centred: Vectors = features[np.arange(len(features))].astype(np.float32, copy=False)
     centred -= centred.mean(axis=0, dtype=np.float64).astype(np.float32)
     for start in range(0, len(centred), _BLOCK):  # in place: of many rows a copy is dear
@@ -190,14 +194,17 @@ def _surprise(
     usual = np.median(_dimensions(_surroundings(vectors, np.sort(some), seed)[0]))
     # A row's own estimate follows its surroundings but is noisy; that of the set is neither.
     dimension = np.sqrt(usual * _dimensions(distances))
-    distance = np.sqrt(np.maximum(2 - 2 * likeness.astype(np.float64), 0))
+    reach = distances[:, -1]
 
-    def chance(rows: Rows) -> NDArray[np.float64]:
-        own = place[rows]
-        share = np.clip(distance / distances[own, -1], 0, 1) ** dimension[own]
+    def chance(rows: Rows, cosines: NDArray[np.float32]) -> NDArray[np.float64]:
+        own, distance = place[rows], np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0))
+        share = np.clip(distance / reach[own], 0, 1) ** dimension[own]
         return np.asarray(-np.expm1(within * np.log1p(-np.minimum(share, 1 - 1e-12))))
 
-    return np.maximum(chance(left), chance(right))
+    parts = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
+    return np.concatenate(
+        [np.maximum(*(chance(side[part], likeness[part]) for side in (left, right))) for part in parts]
+    )
 
 
 def _dimensions(distances: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,8 +227,8 @@ def _surroundings(vectors: Vectors, rows: Rows, seed: int) -> tuple[NDArray[np.f
         sample = np.sort(np.random.default_rng(seed).choice(sample, _SURROUNDINGS, replace=False))
     count = min(_NEIGHBOURS, len(sample) // 4)
     found = []
-    for start in range(0, len(rows), _BLOCK):
-        own = rows[start : start + _BLOCK]
+    for start in range(0, len(rows), _LOOKED_AROUND):
+        own = rows[start : start + _LOOKED_AROUND]
         cosines = vectors[own] @ vectors[sample].T
         cosines[sample[None, :] == own[:, None]] = -1
         nearest = -np.sort(-np.partition(cosines, -count, axis=1)[:, -count:], axis=1)

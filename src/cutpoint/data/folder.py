@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cutpoint.data.collected import SPLITS, Collected, few, split_name
 from cutpoint.data.encoding import read_utf8
@@ -31,8 +31,8 @@ class _Wanted:
     modality: Modality
     suffixes: frozenset[str]
 
-    def holds(self, file: Path) -> bool:
-        return file.suffix.lower() in self.suffixes
+    def holds(self, file: str) -> bool:
+        return PurePath(file).suffix.lower() in self.suffixes
 
 
 _IMAGES = _Wanted("images", "image", IMAGE_SUFFIXES)
@@ -51,7 +51,7 @@ def split_files(folder: Path) -> dict[Path, str]:
     files = [item for item in folder.iterdir() if item.is_file() and split_name(item.stem)]
     files.sort(key=lambda item: natural_key(item.name))
     tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
-    found = tables or [file for file in files if _TEXTS.holds(file)]
+    found = tables or [file for file in files if _TEXTS.holds(file.name)]
     if not found or _has_classes(folder):
         return {}
     of_split = {name: [file for file in found if split_name(file.stem) == name] for name in SPLITS}
@@ -85,21 +85,25 @@ def read_folder(folder: Path, source: str) -> Collected:
         rooms.extend(splits.items())
     else:
         rooms.append((folder, None))
-    rows: list[tuple[Path, str, str | None]] = []
+    files: list[str] = []
+    labels: list[str] = []
+    split_of: list[str] = []
     ignored = 0
     for room, split in rooms:
-        found, not_images = _read_classes(room, notes, folder, wanted)
+        found, classes, not_images = _read_classes(room, notes, folder, wanted)
         ignored += not_images
-        rows += [(path, label, split) for path, label in found]
+        files += found
+        labels += classes
+        split_of += [split] * len(found) if split else []
     if ignored:
         notes.append(f"files ignored because they are no {wanted.noun}: {ignored:,}")
     return Collected(
         source=source,
         modality=wanted.modality,
-        inputs=[read_utf8(path) if wanted is _TEXTS else str(path.absolute()) for path, _, _ in rows],
-        labels=[label for _, label, _ in rows],
-        names=[path.relative_to(folder).as_posix() for path, _, _ in rows],
-        splits=[split for _, _, split in rows if split] if splits else None,
+        inputs=[read_utf8(Path(file)) for file in files] if wanted is _TEXTS else files,
+        labels=labels,
+        names=[Path(file).relative_to(folder.absolute()).as_posix() for file in files],
+        splits=split_of if splits else None,
         labels_are_classes=True,
         notes=tuple(notes),
     )
@@ -116,8 +120,7 @@ def sounds_in(folder: Path) -> list[Path]:
 
 
 def _files_in(folder: Path, wanted: _Wanted) -> list[Path]:
-    found = (file for file in _walk(folder) if wanted.holds(file))
-    return sorted(found, key=lambda file: natural_key(file.as_posix()))
+    return [Path(file) for file in _sorted(file for file in _walk(folder) if wanted.holds(file))]
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -164,22 +167,24 @@ def _has_classes(folder: Path) -> bool:
 
 def _read_classes(
     room: Path, notes: list[str], root: Path, wanted: _Wanted
-) -> tuple[list[tuple[Path, str]], int]:
-    """Wanted files of a folder of classes with their labels, and the number of other files."""
+) -> tuple[list[str], list[str], int]:
+    """Wanted files of a folder of classes, by absolute path, their labels, and the number of other files."""
     classes = _subfolders(room)
-    loose = [item for item in room.iterdir() if item.is_file() and not item.name.startswith(".")]
-    loose_wanted = [item for item in loose if wanted.holds(item)]
-    rows: list[tuple[Path, str]] = []
+    loose = [item.name for item in room.iterdir() if item.is_file() and not item.name.startswith(".")]
+    loose_wanted = [name for name in loose if wanted.holds(name)]
+    wanted_files: list[str] = []
+    labels: list[str] = []
     ignored = len(loose) - len(loose_wanted)
     empty = []
     for class_folder in classes:
-        files = sorted(_walk(class_folder), key=lambda item: natural_key(item.as_posix()))
-        found = [item for item in files if wanted.holds(item)]
+        files = list(_walk(class_folder.absolute()))
+        found = _sorted(file for file in files if wanted.holds(file))
         ignored += len(files) - len(found)
         if not found:
             empty.append(class_folder.relative_to(root).as_posix())
-        rows += [(file, class_folder.name) for file in found]
-    if not rows:
+        wanted_files += found
+        labels += [class_folder.name] * len(found)
+    if not wanted_files:
         refuse_other_sounds(room, _walk(room))
         _raise_none_found(room, len(loose_wanted), len(classes), wanted.noun)
     if empty:
@@ -188,11 +193,18 @@ def _read_classes(
         notes.append(
             f"{wanted.noun} ignored because they lie outside of any class folder: {len(loose_wanted):,}"
         )
-    return rows, ignored
+    return wanted_files, labels, ignored
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder but hidden ones; a link back to a folder already seen is not followed."""
+def _sorted(files: Iterable[str]) -> list[str]:
+    return sorted(files, key=lambda file: natural_key(Path(file).as_posix()))
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Files below a folder but hidden ones; a link back to a folder already seen is not followed.
+
+    Text, since a hundred thousand `Path` objects take ten times the memory.
+    """
     seen = set()
     for parent, subfolders, files in os.walk(folder, followlinks=True):
         real = Path(parent).resolve()
@@ -201,7 +213,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         subfolders[:] = [name for name in subfolders if not name.startswith((".", "__"))]
-        yield from (Path(parent) / name for name in files if not name.startswith("."))
+        yield from (str(PurePath(parent, name)) for name in files if not name.startswith("."))
 
 
 def _raise_none_found(room: Path, loose: int, classes: int, noun: str) -> None:

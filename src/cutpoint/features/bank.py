@@ -52,10 +52,10 @@ class FeatureBank:
         rows: The rows that are wanted (never the test split before the choice is made).
         cache: Where arrays are kept.
         on_progress: Called while something is computed.
-        engine: What computes pooled features: an engine, "auto", or what was chosen before. Activations always come
-            from the network itself, since what trains on top of them must be bit-equal to the live network.
-        cut: A cut whose activations will be wanted too (1 or more, below the top, valid): where there are neither in
-            the cache, the network computes both in one pass.
+        engine: What computes pooled features, and activations at the known cut: an engine, "auto", or what was chosen
+            before. Activations at other cuts, and of augmented views, come from the network itself.
+        cut: A cut whose activations will be wanted too (1 or more, below the top, valid): they come out of the pass
+            that computes the features. Of the engine "half" they would be too coarse to train on.
 
     Attributes:
         engine: As given; once pooled features were asked for, the choice.
@@ -73,6 +73,7 @@ class FeatureBank:
     ) -> None:
         self.engine = engine
         self.cut = cut
+        self._heard = cut
         self.backbone = backbone
         self.dataset = dataset
         self.rows = np.unique(rows)
@@ -90,9 +91,11 @@ class FeatureBank:
 
     def of(self, rows: Rows) -> FeatureBank:
         """The same of other rows of the data set: by the same engine, with the same cache."""
-        return FeatureBank(
+        other = FeatureBank(
             self.backbone, self.dataset, rows, self.cache, self.on_progress, engine=self.engine
         )
+        other._heard = self._heard  # one converted network serves both
+        return other
 
     def positions(self, rows: Rows) -> Rows:
         """Where these rows of the data set stand in the bank's arrays.
@@ -203,21 +206,21 @@ class FeatureBank:
             # Words differ in number from batch to batch, which a converted network would take for a constant.
             request = self.engine if spans is None else "eager"
             work = self._work()
-            widths = [part.shape[-1] for part in open_eager(work)(self.prepared(np.arange(1)))]
-            if request in ("auto", "eager"):
-                self._compute_both(work, description, sum(widths), spans)
-            run = FrozenPass(work, request, self.cache, description)
+            widths = [
+                part.shape[-1] for part in open_eager(work)(self.prepared(np.arange(1)))[: 1 + len(blocks)]
+            ]
+            shape = (sum(widths),)
+            at_cut = self._activations_with(request, shape, spans)
+            run = FrozenPass(work, request, self.cache, description, at_cut)
+            description |= run.choice.key
 
             def compute(batch: Tensor, positions: Rows) -> NDArray[np.float32]:
-                return _joined(run(batch), positions, spans)
+                return _joined(run.rows(run(batch)[: len(widths)]), positions, spans)
 
+            if at_cut:
+                self._compute_both(run, description, {**at_cut[0], **run.choice.key}, shape, spans)
             stored = self._stored(
-                {**description, **run.choice.key},
-                (sum(widths),),
-                "computing features",
-                compute,
-                spans,
-                run.choice.batch_size,
+                description, shape, "computing features", compute, spans, run.choice.batch_size
             )
             self.engine = run.choice
             edges = np.cumsum([0, *widths])
@@ -225,30 +228,47 @@ class FeatureBank:
             self._pooled = PooledFeatures(final, tuple(each), spans)
         return self._pooled
 
-    def _compute_both(self, work: Work, pooled: dict[str, Any], width: int, spans: Spans | None) -> None:
+    def _activations_with(
+        self, request: EngineRequest | EngineChoice, shape: tuple[int, ...], spans: Spans | None
+    ) -> list[dict[str, Any]]:
+        """The description of what the pass for the pooled features puts out at the bank's cut; none without a cut, or
+        where there is no room for both."""
+        engine = request.engine if isinstance(request, EngineChoice) else request
+        if self.cut is None or engine == "half":
+            return []
+        layout, rows = self._layout(self.cut), len(self.rows)
+        size = 4 * _count(rows, spans) * int(np.prod(shape)) + _count(rows, layout.spans) * layout.row_bytes
+        return [self._describe_activations(self.cut, None)] if self.cache.fits(size) else []
+
+    def _compute_both(
+        self,
+        run: FrozenPass,
+        pooled: dict[str, Any],
+        activations: dict[str, Any],
+        shape: tuple[int, ...],
+        spans: Spans | None,
+    ) -> None:
         """Put pooled features and the activations at the bank's cut into the cache, from one pass over the rows.
 
-        Nothing is done where there is no such cut, where either is there already, or both have no room.
+        Where only features are there, another engine computes both again: whatever the cache holds, its activations
+        are what is trained on. The network itself need not, which stops at the cut and gives the same.
         """
-        if self.cut is None:
+        assert self.cut is not None
+        has_features, has_activations = (self.cache.read(each) is not None for each in (pooled, activations))
+        if has_activations or (has_features and run.choice.engine == "eager"):
             return
-        cut, layout, rows = self.cut, self._layout(self.cut), len(self.rows)
-        activations = self._describe_activations(cut, None)
-        shapes = (_count(rows, spans), width), (_count(rows, layout.spans), *layout.shape)
-        size = sum(4 * int(np.prod(shape)) for shape in shapes)
-        is_there = any(self.cache.read(each) is not None for each in (pooled, activations))
-        if is_there or not self.cache.fits(size):
-            return
-        run = open_eager(work)
-        what = f"computing features and activations after {cut} blocks"
+        layout, rows = self._layout(self.cut), len(self.rows)
+        what = f"computing features and activations after {self.cut} blocks"
         with (
-            self.cache.storing(pooled, shapes[0], np.float32) as features,
-            self.cache.storing(activations, shapes[1], np.float32) as outputs,
-            self._cut(cut).overheard() as heard,
+            self.cache.storing(pooled, (_count(rows, spans), *shape), np.float32) as features,
+            self.cache.storing(
+                activations, (_count(rows, layout.spans), *layout.shape), np.float32
+            ) as outputs,
         ):
-            for positions, batch in self._batches(what):
-                features.put(_places(positions, spans), _joined(run(batch), positions, spans))
-                outputs.put(_places(positions, layout.spans), layout.to_array(heard.pop(), positions))
+            for positions, batch in self._batches(what, run.choice.batch_size):
+                *parts, at_cut = run(batch)
+                features.put(_places(positions, spans), _joined(run.rows(parts), positions, spans))
+                outputs.put(_places(positions, layout.spans), layout.to_array(at_cut, positions))
 
     def _words(self) -> Spans | None:
         """Where the words of each row lie; the words cut off with what is too long are none."""
@@ -261,7 +281,7 @@ class FeatureBank:
     def _work(self) -> Work:
         """What an engine is told of the pass."""
         return Work(
-            program=PooledProgram(self._module, self.backbone.blocks, self.inputs),
+            program=PooledProgram(self._module, self.backbone.blocks, self.inputs, self._heard),
             read=self.prepared,
             order=self._order(),
             device=self._device,
@@ -271,6 +291,7 @@ class FeatureBank:
                 "network": self._network_digest(),
                 "blocks": [block.name for block in self.backbone.blocks],
                 "preprocessing": self.backbone.preprocessing.model_dump(mode="json"),
+                **({} if self._heard is None else {"cut": self._heard}),
             },
         )
 
@@ -315,9 +336,14 @@ class FeatureBank:
 
         # An augmented view depends on the numbers of the rows too.
         drawn = None if kind == "none" else [kind, seed, view, _digest(str(row) for row in self.rows)]
+        description = self._describe_activations(cut, drawn)
+        if drawn is None and isinstance(self.engine, EngineChoice):
+            with_features: NDArray[np.float32] | None = self.cache.read({**description, **self.engine.key})
+            if with_features is not None:
+                return with_features
         self._read_texts()
         what = f"computing activations after {cut} blocks"
-        return self._stored(self._describe_activations(cut, drawn), layout.shape, what, compute, layout.spans)
+        return self._stored(description, layout.shape, what, compute, layout.spans)
 
     def _describe_activations(self, cut: int, view: list[Any] | None) -> dict[str, Any]:
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -24,13 +24,14 @@ def graph_folder(cache: ActivationCache) -> GraphFolder:
 
 
 class FrozenPass:
-    """Runs batches by the engine that is chosen; it is opened only where the array is not in the cache.
+    """Runs batches by the engine that is chosen; it is opened only where an array is not in the cache.
 
     Args:
         work: The program and its rows.
         request: An engine, "auto", or what was chosen before.
         cache: Of arrays; where one of the network itself is there, nothing is left to choose.
-        description: Of that array.
+        description: Of the pooled features.
+        others: Of what else the program puts out and is to be kept.
     """
 
     def __init__(
@@ -39,18 +40,23 @@ class FrozenPass:
         request: EngineRequest | EngineChoice,
         cache: ActivationCache,
         description: Mapping[str, Any],
+        others: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._work = work
         self._run: Run | None = None
         self._place = {**description, "request": request if isinstance(request, str) else ""}
         self.choice = self._known(request, cache, description) or self._chosen(request)
-        if self._run is None and cache.read({**description, **self.choice.key}) is None:
+        wanted = ({**each, **self.choice.key} for each in (description, *others))
+        if self._run is None and any(cache.read(each) is None for each in wanted):
             self._run, self.choice = open_chosen(work, self.choice)
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
-        """Float32 tensors on the CPU: what the network puts out, then its blocks."""
-        assert self._run is not None  # else the array was there
-        parts = self._run(batch)
+        """Float32 tensors on the CPU: what the program puts out."""
+        assert self._run is not None  # else the arrays were there
+        return self._run(batch)
+
+    def rows(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Pooled outputs of a batch, each (B, width) or (B, words, width), as they are kept."""
         return parts if self.choice.engine == "eager" else [without_dust(part) for part in parts]
 
     def _known(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils import _pytree as pytree
 from cutpoint.backbones.backbone import Block
 from cutpoint.backbones.inputs import Inputs
 from cutpoint.errors import BackboneError
+from cutpoint.features.cut import Cut
 
 
 def pooled_blocks(
@@ -53,18 +55,24 @@ class PooledProgram(nn.Module):
         module: The network; it is not copied.
         blocks: Its blocks in order.
         inputs: What the network takes.
+        cut: Where one is given, the activation after so many blocks is the last of the tuple.
     """
 
-    def __init__(self, module: nn.Module, blocks: Sequence[Block], inputs: Inputs) -> None:
+    def __init__(
+        self, module: nn.Module, blocks: Sequence[Block], inputs: Inputs, cut: int | None = None
+    ) -> None:
         super().__init__()
         self.module = module
         self.blocks = tuple(blocks)
         self.inputs = inputs
+        self._cut = None if cut is None else Cut(module, blocks, cut, inputs)
 
     def forward(self, prepared: Tensor) -> tuple[Tensor, ...]:
         batch = self.inputs.to_network(prepared)
-        final, blocks = pooled_blocks(self.module, self.blocks, self.inputs, batch)
-        return (final, *blocks)
+        with ExitStack() as stack:
+            heard = [] if self._cut is None else stack.enter_context(self._cut.overheard())
+            final, blocks = pooled_blocks(self.module, self.blocks, self.inputs, batch)
+        return (final, *blocks, *heard)
 
 
 def _pooled(block: nn.Module, output: Any, inputs: Inputs, batch: Tensor) -> Tensor:

@@ -61,6 +61,28 @@ class Chosen:
         return self.array[self.rows[rows]]
 
 
+class Stacked:
+    """Rows of several float32 arrays (N, D), one array after the other, read when they are asked for by number."""
+
+    def __init__(self, *arrays: Features) -> None:
+        self.arrays = arrays
+        self.starts = np.cumsum([0, *map(len, arrays)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.arrays[0].shape[1:])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, rows: Rows, /) -> Any:
+        found = np.empty((len(rows), *self.shape[1:]), dtype=np.float32)
+        for array, start in zip(self.arrays, self.starts, strict=False):
+            own = (rows >= start) & (rows < start + len(array))
+            found[own] = array[rows[own] - start]
+        return found
+
+
 def as_array(features: Tensor | Features) -> Features:
     """Tensors as arrays; what is read as needed stays as it is."""
     if not isinstance(features, Tensor):

@@ -21,6 +21,7 @@ _SPARSE_SHARE = 0.1
 """Features count as sparse where less than this share of them is not zero, …"""
 _SPARSE_SIZE = 1000
 """… in more rows and columns than this: less is turned within a second."""
+_COLUMNS_AT_ONCE = 16
 
 
 class Matrix(ABC):
@@ -59,8 +60,12 @@ class Design(Matrix):
         """What (nearly) stands on the diagonal of designᵀ · diag(curvature) · design: (N, S, K) → (R, S, K)."""
 
     @abstractmethod
-    def rows(self, chosen: Tensor) -> Design:
-        """Those rows alone, by a mask (N,)."""
+    def rows(self, chosen: Tensor | slice) -> Design:
+        """Those rows alone, by a mask (N,); a dense design shares a slice of its rows instead of copying them."""
+
+    @abstractmethod
+    def reorder(self, order: Tensor) -> None:
+        """Put the rows into another order (N,), where they are."""
 
     @abstractmethod
     def raw(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,8 +102,10 @@ def _common(mean: Tensor, deviation: Tensor) -> Tensor:
 class DenseDesign(Design):
     """On orthogonal columns: the Hessian is close to diagonal, and its diagonal a good preconditioner."""
 
-    def __init__(self, matrix: Tensor, axes: Tensor, mean: Tensor, scale: Tensor) -> None:
-        self.matrix, self.rounded = matrix, matrix.float()
+    def __init__(
+        self, matrix: Tensor, axes: Tensor, mean: Tensor, scale: Tensor, rounded: Tensor | None = None
+    ) -> None:
+        self.matrix, self.rounded = matrix, matrix.float() if rounded is None else rounded
         self.axes, self.mean, self.scale = axes, mean, scale
         self.columns = matrix.shape[1]
         self._squares = self.rounded.square().mean(dim=0)[:, None, None]
@@ -120,8 +127,14 @@ class DenseDesign(Design):
     def diagonal(self, curvature: Tensor) -> Tensor:
         return self._squares * curvature.sum(dim=0)
 
-    def rows(self, chosen: Tensor) -> DenseDesign:
-        return DenseDesign(self.matrix[chosen], self.axes, self.mean, self.scale)
+    def rows(self, chosen: Tensor | slice) -> DenseDesign:
+        parts = self.matrix[chosen], self.rounded[chosen]
+        return DenseDesign(parts[0], self.axes, self.mean, self.scale, parts[1])
+
+    def reorder(self, order: Tensor) -> None:
+        for values in (self.matrix, self.rounded):
+            for part in torch.split(values, _COLUMNS_AT_ONCE, dim=1):
+                part.copy_(part[order])
 
     def raw(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         weight = (self.axes @ parameters[:-1]) / self.scale[:, None]
@@ -147,14 +160,17 @@ class SparseDesign(Design):
     """
 
     def __init__(self, scaled: Any, shift: Tensor, scale: Tensor) -> None:
+        self.shift, self.scale = shift, scale
+        self.columns = len(shift) + 1
+        self._hold(scaled)
+
+    def _hold(self, scaled: Any) -> None:
         transposed = scaled.T.tocsr()
         self._matrices = {
             torch.float64: (scaled, transposed),
             torch.float32: (scaled.astype(np.float32), transposed.astype(np.float32)),
         }
         self._squares = transposed.astype(np.float32).power(2)
-        self.shift, self.scale = shift, scale
-        self.columns = len(shift) + 1
 
     @classmethod
     def of(cls, raw: Features, weighted: bool) -> SparseDesign:
@@ -177,8 +193,12 @@ class SparseDesign(Design):
         slopes = (squares - 2 * shift * crossed + shift.square() * total).clamp_min(0)
         return torch.cat([slopes, total[None]]).view(-1, *curvature.shape[1:])
 
-    def rows(self, chosen: Tensor) -> SparseDesign:
-        return SparseDesign(self._matrices[torch.float64][0][chosen.numpy()], self.shift, self.scale)
+    def rows(self, chosen: Tensor | slice) -> SparseDesign:
+        which = chosen if isinstance(chosen, slice) else chosen.numpy()
+        return SparseDesign(self._matrices[torch.float64][0][which], self.shift, self.scale)
+
+    def reorder(self, order: Tensor) -> None:
+        self._hold(self._matrices[torch.float64][0][order.numpy()])
 
     def raw(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         weight = parameters[:-1] / self.scale[:, None]

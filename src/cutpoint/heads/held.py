@@ -23,7 +23,7 @@ from cutpoint.heads.paths import (
 
 _MANY = 50_000_000
 """Multiply-adds of one product, rows × columns × outputs: from here on a cross-validation would take minutes."""
-_MANY_LOGITS = 1 << 20
+_MANY_LOGITS = 1 << 19
 """Of all folds side by side: a step of the solver holds a dozen arrays of that size."""
 _STACKED = 6
 """Problems that are usually solved side by side: five folds and all rows."""
@@ -50,6 +50,11 @@ class HeldRows:
         """(N, R) of a dense design."""
         assert isinstance(self.design, DenseDesign)
         return self.design.matrix
+
+    def reorder(self, order: Tensor) -> None:
+        """Put the rows into another order (N,): no answer depends on it."""
+        self.design.reorder(order)
+        self.columns, self.weights = self.columns[order], self.weights[order]
 
     def problems(self, masks: Tensor) -> newton.LogisticProblems:
         """One problem for each column of masks (N, S)."""
@@ -107,15 +112,24 @@ def _stacked_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float]) -> 
 
 def _single_path(rows: HeldRows, folds: Tensor, strengths: Sequence[float], out_of_fold: bool) -> Chosen:
     """One fold at each strength, and all at the best one where each row's prediction is asked for."""
+    # With the held-out rows last, neither part is a copy.
+    order = torch.argsort((folds == 0).byte(), stable=True)
+    rows.reorder(order)
+    folds = folds[order]
+    first_held = int((folds != 0).sum())
     whole = rows.problems(rows.columns.new_ones(len(folds), 1))
-    kept, held = whole.rows(folds != 0), whole.rows(folds == 0)
+    kept, held = whole.rows(slice(first_held)), whole.rows(slice(first_held, None))
     total = held.weights.mean(dim=2).sum()
 
     def loss(solution: newton.Solution) -> float:
         return float((held.weights * held.loss(held.design.values(solution.parameters))).sum() / total)
 
     path, _ = follow(strengths, kept.zero(), partial(newton.solve, kept), loss, PATH_TOLERANCE, rises=1)
-    return Chosen(path, _held_out(whole, folds, path[best(path)][0]) if out_of_fold else None)
+    if not out_of_fold:
+        return Chosen(path, None)
+    held_out = torch.empty_like(whole.targets)
+    held_out[order] = _held_out(whole, folds, path[best(path)][0])
+    return Chosen(path, held_out)
 
 
 def _held_out(whole: newton.LogisticProblems, folds: Tensor, strength: float) -> Tensor:

@@ -159,8 +159,8 @@ class LogisticProblems(Losses, Problems):
         """The problems of those numbers alone."""
         return replace(self, weights=self.weights[:, chosen])
 
-    def rows(self, chosen: Tensor) -> LogisticProblems:
-        """The same problems on some rows alone, by a mask (N,)."""
+    def rows(self, chosen: Tensor | slice) -> LogisticProblems:
+        """The same problems on some rows alone, by a mask (N,) or a slice."""
         return LogisticProblems(
             self.targets[chosen], self.weights[chosen], self.exclusive, self.design.rows(chosen)
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 from cutpoint.heads.chunks import Features, Rows, Scaling, chunks
 from cutpoint.heads.design import Matrix
 from cutpoint.heads.newton import Bend, Curvature, Losses, Problems, Solution
+from cutpoint.runtime import hand_back_much
 
 Answers = Callable[[Rows], tuple[Tensor, Tensor]]
 """Rows → their targets (n, K) and weights (n, 1) or (n, K), float64."""
@@ -69,7 +70,8 @@ class StreamedProblems(Problems):
         return Solution(parameters[:, None], parameters.new_zeros(0, 1, self.outputs))
 
     def slope(self, at: Solution) -> tuple[Tensor, Tensor]:
-        """One pass in float64."""
+        """One pass in float64, the first of a step."""
+        hand_back_much()
         loss, gradient = at.parameters.new_zeros(1), torch.zeros_like(at.parameters)
         for part in self.parts(at.parameters):
             loss += part.losses.summed(part.logits)

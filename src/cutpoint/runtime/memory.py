@@ -20,7 +20,7 @@ import torch
 _STATUS = Path("/proc/self/status")
 _PAGES = Path("/proc/self/statm")
 _EVERY_SECONDS = 0.01
-_MUCH = 32 << 20
+_MUCH = 16 << 20
 _CLEAR = Path("/proc/self/clear_refs")
 _MACHINE = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")

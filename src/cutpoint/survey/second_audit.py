@@ -18,9 +18,10 @@ from cutpoint.data.splits import class_counts
 from cutpoint.evaluation.findings import gravest_first
 from cutpoint.features.bank import FeatureBank
 from cutpoint.features.store import ActivationCache
-from cutpoint.heads.chunks import Chosen, Features, chunks
+from cutpoint.heads.chunks import Chosen, Features, Stacked, chunks
 from cutpoint.planning.judging import Judging, Rows
 from cutpoint.planning.watcher import Watcher
+from cutpoint.runtime import hand_back_much
 from cutpoint.survey.label_gain import label_gain_findings
 from cutpoint.survey.probabilities import out_of_sample
 from cutpoint.types import Audit, Dataset, Finding, LabelIssue
@@ -126,7 +127,11 @@ def _second(material: _Material, watcher: Watcher) -> Audit:
     if not (_are_finite(known) and _are_finite(unknown)):
         return Audit(checked=(), not_checked=dict.fromkeys(_CODES, "some features are not finite"))
     checks = _checks(material, known, unknown)
-    found = {code: check() for code, (check, reason) in checks.items() if not reason}
+    found = {}
+    for code, (check, reason) in checks.items():
+        if not reason:
+            hand_back_much()
+            found[code] = check()
     return Audit(
         checked=tuple(found),
         not_checked={code: reason for code, (_, reason) in checks.items() if reason},
@@ -178,8 +183,7 @@ def _neighbours(material: _Material, known: Features, unknown: Features) -> Foun
     rows = np.concatenate([material.rows, material.test_rows])
     most = min(MOST_COMPARED, _MOST_NUMBERS // known.shape[1])
     drawn = np.sort(np.random.default_rng(material.seed).permutation(len(rows))[:most])
-    is_known = drawn < len(known)
-    features = np.concatenate([known[drawn[is_known]], unknown[drawn[~is_known] - len(known)]])
+    features = Chosen(Stacked(known, unknown), drawn)
     return neighbours.neighbour_findings(material.dataset, rows[drawn], features, material.seed), ()
 
 

@@ -87,6 +87,18 @@ def test_the_diagonal_of_a_sparse_design_is_exact(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(sparse.diagonal(curvature), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_reordered_rows_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = torch.randperm(90, generator=torch.Generator().manual_seed(0))
+    for made in _both(_terms(), monkeypatch):
+        before = _written_out(made)
+        made.reorder(order)
+        assert torch.equal(_written_out(made), before[order])
+        part = made.rows(slice(10, 40))
+        torch.testing.assert_close(_written_out(part), before[order[10:40]])
+        single = torch.eye(made.columns)
+        torch.testing.assert_close(part.values(single), before[order[10:40]].float())
+
+
 @pytest.mark.parametrize("strength", [1e-3, 1e-1, 10.0])
 def test_the_sparse_optimum_is_that_of_scikit_learn(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets = _terms(), np.arange(90) % 3

@@ -16,12 +16,13 @@ from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.load import load_backbone
 from cutpoint.data import load_dataset, load_known
 from cutpoint.data.corrected import apply_corrections
+from cutpoint.data.progress import Progress
 from cutpoint.data.summary import describe
 from cutpoint.engines.names import EngineRequest, check_installed
 from cutpoint.errors import ArtifactError, DataError
 from cutpoint.evaluation.intervals import score
 from cutpoint.features.store import DEFAULT_LIMIT, ActivationCache
-from cutpoint.model import Model, OnProgress
+from cutpoint.model import Model
 from cutpoint.planning.entries import (
     audience_of,
     check_places,
@@ -338,7 +339,7 @@ def evaluate(
     *,
     targets: Any = None,
     split: str | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
     on_message: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Score:
@@ -405,7 +406,7 @@ def audit(
     image_size: int | None = None,
     max_length: int | None = None,
     cache: str | Path | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
     **options: Any,
 ) -> Audit:
     """What is odd in the data, told from their content in seconds: copies, leaks, clashing labels, shortcuts.

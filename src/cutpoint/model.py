@@ -18,6 +18,7 @@ from cutpoint.adapters.adapter import Adapter
 from cutpoint.backbones.backbone import Backbone
 from cutpoint.backbones.inputs import use_channels_last
 from cutpoint.backbones.tokens import IDS, MARKS, NO_MARK, ROWS, next_tokens
+from cutpoint.data.progress import Progress
 from cutpoint.data.text_lists import text_input
 from cutpoint.errors import DataError, InputWarning
 from cutpoint.evaluation.likeness import Look, look, unlike_training
@@ -27,9 +28,6 @@ from cutpoint.types import IGNORED, Chat, Completion, SeenImages, Task, TextPair
 
 BATCH_SIZE = 32
 _READERS = 2
-
-OnProgress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
 class Network(nn.Module):
@@ -77,7 +75,7 @@ class Model:
         """Names of the score columns."""
         return self.task.labels
 
-    def predict(self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None) -> list[Any]:
+    def predict(self, inputs: Sequence[Any], *, on_progress: Progress | None = None) -> list[Any]:
         """Labels by name (a list of names for multi-label, a list of tags for the words of a sentence), values, or
         what a language model writes on.
 
@@ -104,13 +102,13 @@ class Model:
         return self.predict_scores(inputs)
 
     def predict_scores(
-        self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None
+        self, inputs: Sequence[Any], *, on_progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """(N, outputs) probabilities or values · (N, most words) tag numbers, -1 behind the last word · for language
         models (N, 3): see `cutpoint.heads.modules.scores_of`."""
         return self._run(inputs, self._scores, on_progress)
 
-    def embed(self, inputs: Sequence[Any], *, on_progress: OnProgress | None = None) -> NDArray[np.float32]:
+    def embed(self, inputs: Sequence[Any], *, on_progress: Progress | None = None) -> NDArray[np.float32]:
         """Pooled features (N, width) under the head; where words are read out, (N, most words, width).
 
         Raises:
@@ -121,7 +119,7 @@ class Model:
         return self._run(inputs, self.network.backbone, on_progress)
 
     def generate(
-        self, prompts: Sequence[Any], *, most_tokens: int = 64, on_progress: OnProgress | None = None
+        self, prompts: Sequence[Any], *, most_tokens: int = 64, on_progress: Progress | None = None
     ) -> list[str]:
         """The likeliest continuation of each prompt, token by token (greedy), up to the end that was trained.
 
@@ -191,7 +189,7 @@ class Model:
         return scores
 
     def _run(
-        self, inputs: Sequence[Any], function: Callable[[Tensor], Tensor], on_progress: OnProgress | None
+        self, inputs: Sequence[Any], function: Callable[[Tensor], Tensor], on_progress: Progress | None
     ) -> NDArray[np.float32]:
         """The function of every input, in the inputs' order; rows of different length are padded with -1."""
         inputs = self._taken(inputs)

@@ -137,6 +137,37 @@ def test_a_known_cut_comes_out_of_the_pass_that_pools(
     assert np.array_equal(again.pooled().final, expected.final) and set(told) <= {"reading the data"}
 
 
+class _Twofold(torch.nn.Module):
+    """A block that puts out a tuple."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, inputs: tuple[torch.Tensor, int] | torch.Tensor) -> tuple[torch.Tensor, int]:
+        maps = inputs[0] if isinstance(inputs, tuple) else inputs
+        return self.convolution(maps), 7
+
+
+class _OfTuples(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = _Twofold(), _Twofold(), _Twofold()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.third(self.second(self.first(inputs)))[0].mean((2, 3))
+
+
+def test_blocks_may_put_out_tuples(dataset: Dataset, tmp_path: Path, backbone: Backbone) -> None:
+    """Which of several tensors is the activation is found out outside of the pass: inside it would not end."""
+    network = from_module(_OfTuples().eval(), preprocessing=backbone.preprocessing)
+    at_once = FeatureBank(network, dataset, ROWS, ActivationCache(tmp_path / "one"), cut=2)
+    at_once.pooled()
+    found, expected = at_once.activations(2), bank(network, dataset, tmp_path / "two").activations(2)
+    assert found is not None and expected is not None
+    assert np.array_equal(found.arrays[0], expected.arrays[0])
+
+
 def test_a_known_cut_without_room_leaves_the_features(
     backbone: Backbone, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ class FeatureBank:
     ) -> None:
         self.engine = engine
         self.cut = cut
-        self._heard = cut
+        self._tap = cut  # where the program that engines run hands on an activation
         self.backbone = backbone
         self.dataset = dataset
         self.rows = np.unique(rows)
@@ -94,7 +94,7 @@ class FeatureBank:
         other = FeatureBank(
             self.backbone, self.dataset, rows, self.cache, self.on_progress, engine=self.engine
         )
-        other._heard = self._heard  # one converted network serves both
+        other._tap = self._tap  # one converted network serves both
         return other
 
     def positions(self, rows: Rows) -> Rows:
@@ -281,7 +281,7 @@ class FeatureBank:
     def _work(self) -> Work:
         """What an engine is told of the pass."""
         return Work(
-            program=PooledProgram(self._module, self.backbone.blocks, self.inputs, self._heard),
+            program=PooledProgram(self._module, self.backbone.blocks, self.inputs, self._tap),
             read=self.prepared,
             order=self._order(),
             device=self._device,
@@ -291,7 +291,7 @@ class FeatureBank:
                 "network": self._network_digest(),
                 "blocks": [block.name for block in self.backbone.blocks],
                 "preprocessing": self.backbone.preprocessing.model_dump(mode="json"),
-                **({} if self._heard is None else {"cut": self._heard}),
+                **({} if self._tap is None else {"cut": self._tap}),
             },
         )
 

@@ -87,24 +87,27 @@ class Cut:
             return _features(self.module(inputs))
         name = self.blocks[self.frozen_blocks - 1].name
         hook = self.module.get_submodule(name).register_forward_hook(_stop)
+        output = None
         try:
             self.module(inputs)
         except _StopError as stopped:
-            return self._activation_of(stopped.output)
+            output = stopped.output
         finally:
             hook.remove()
+        if output is not None:
+            return self.activation_of(output)
         raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
 
     @contextmanager
-    def overheard(self) -> Iterator[list[Tensor]]:
-        """The activations of forward passes of the whole network, one after the other as they are made.
+    def overheard(self) -> Iterator[list[Any]]:
+        """What block k puts out in forward passes of the whole network, one after the other; see `activation_of`.
 
         They are copies: what comes behind the cut may write into its input. 0 < k < len(blocks).
         """
-        heard: list[Tensor] = []
+        heard: list[Any] = []
 
         def keep(_: nn.Module, __: Any, output: Any) -> None:
-            heard.append(self._activation_of(output).clone())
+            heard.append(pytree.tree_map_only(Tensor, Tensor.clone, output))
 
         hook = self.module.get_submodule(self.blocks[self.frozen_blocks - 1].name).register_forward_hook(keep)
         try:
@@ -143,7 +146,9 @@ class Cut:
             self._recording = Recording(self.module, self.blocks, self.inputs)
         return self._recording
 
-    def _activation_of(self, output: Any) -> Tensor:
+    def activation_of(self, output: Any) -> Tensor:
+        """The one tensor that grows with the batch in what block k puts out; not to be asked inside of a forward pass,
+        since to tell it the network may have to be run."""
         if isinstance(output, Tensor):
             return output
         name = self.blocks[self.frozen_blocks - 1].name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -69,10 +68,16 @@ class PooledProgram(nn.Module):
 
     def forward(self, prepared: Tensor) -> tuple[Tensor, ...]:
         batch = self.inputs.to_network(prepared)
-        with ExitStack() as stack:
-            heard = [] if self._cut is None else stack.enter_context(self._cut.overheard())
+
+        def pooled() -> tuple[Tensor, ...]:
             final, blocks = pooled_blocks(self.module, self.blocks, self.inputs, batch)
-        return (final, *blocks, *heard)
+            return (final, *blocks)
+
+        if self._cut is None:
+            return pooled()
+        with self._cut.overheard() as heard:
+            parts = pooled()
+        return (*parts, self._cut.activation_of(heard.pop()))
 
 
 def _pooled(block: nn.Module, output: Any, inputs: Inputs, batch: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ class _Twofold(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution = torch.nn.Conv2d(3, 3, 3, padding=1)
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
 
     def forward(self, inputs: tuple[torch.Tensor, int] | torch.Tensor) -> tuple[torch.Tensor, int]:
         maps = inputs[0] if isinstance(inputs, tuple) else inputs

@@ -132,12 +132,10 @@ def _is_limited(group: Path, file: str, limit: int) -> bool:
     """Make a control group with that limit; False, and nothing is left, where that cannot be."""
     with suppress(OSError):
         group.mkdir()
-        try:
+        with suppress(OSError):  # the folder was made, but not by a kernel that takes a limit
             if (group / file).exists():
                 (group / file).write_text(str(limit))
                 return True
-        except OSError:
-            pass
         group.rmdir()
     return False
 

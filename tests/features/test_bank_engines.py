@@ -168,14 +168,13 @@ def test_activations_at_a_known_cut_come_from_the_engine_too(
 def test_half_precision_is_too_coarse_to_train_on(
     backbone: Backbone, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(choose._OPENERS, "half", choose._OPENERS["eager"])  # type: ignore[index]
+    monkeypatch.setattr(choose, "_OPENERS", {**choose._OPENERS, "half": choose._OPENERS["eager"]})
     made = FeatureBank(backbone, dataset, np.arange(COUNT), ActivationCache(tmp_path), engine="half", cut=2)
     made.pooled()
     found, own = made.activations(2), bank(backbone, dataset, tmp_path / "own", "eager").activations(2)
     assert isinstance(made.engine, EngineChoice) and made.engine.engine == "half"
-    assert (
-        len(list(tmp_path.glob("*.npy"))) == 3
-    )  # images, features, and activations after a pass of their own
+    # Images, features, and activations after a pass of their own.
+    assert len(list(tmp_path.glob("*.npy"))) == 3
     assert found is not None and own is not None and np.array_equal(found.arrays[0], own.arrays[0])
 
 

@@ -36,6 +36,7 @@ _SAMPLED_FOR_DIMENSION = 500
 _NEAREST_LEFT_OUT = 5
 _BLOCK = 1_024
 _LOOKED_AROUND = 256
+"""Rows whose cosines with all surroundings are held at once."""
 _PAIRS = 65_536
 """Pairs that are looked at together: of a set whose rows are all alike there are millions."""
 _BANDS = 48

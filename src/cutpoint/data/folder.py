@@ -97,12 +97,13 @@ def read_folder(folder: Path, source: str) -> Collected:
         split_of += [split] * len(found) if split else []
     if ignored:
         notes.append(f"files ignored because they are no {wanted.noun}: {ignored:,}")
+    root = folder.absolute()
     return Collected(
         source=source,
         modality=wanted.modality,
         inputs=[read_utf8(Path(file)) for file in files] if wanted is _TEXTS else files,
         labels=labels,
-        names=[Path(file).relative_to(folder.absolute()).as_posix() for file in files],
+        names=[PurePath(file).relative_to(root).as_posix() for file in files],
         splits=split_of if splits else None,
         labels_are_classes=True,
         notes=tuple(notes),
@@ -197,13 +198,13 @@ def _read_classes(
 
 
 def _sorted(files: Iterable[str]) -> list[str]:
-    return sorted(files, key=lambda file: natural_key(Path(file).as_posix()))
+    return sorted(files, key=lambda file: natural_key(PurePath(file).as_posix()))
 
 
 def _walk(folder: Path) -> Iterator[str]:
     """Files below a folder but hidden ones; a link back to a folder already seen is not followed.
 
-    Text, since a hundred thousand `Path` objects take ten times the memory.
+    Text, since a hundred thousand `Path` objects take far more memory.
     """
     seen = set()
     for parent, subfolders, files in os.walk(folder, followlinks=True):

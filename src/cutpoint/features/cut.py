@@ -87,16 +87,15 @@ class Cut:
             return _features(self.module(inputs))
         name = self.blocks[self.frozen_blocks - 1].name
         hook = self.module.get_submodule(name).register_forward_hook(_stop)
-        output = None
         try:
             self.module(inputs)
         except _StopError as stopped:
             output = stopped.output
+        else:
+            raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
         finally:
             hook.remove()
-        if output is not None:
-            return self.activation_of(output)
-        raise BackboneError(f"Block {name!r} does not run in the forward pass.", "choose another cut")
+        return self.activation_of(output)
 
     @contextmanager
     def overheard(self) -> Iterator[list[Any]]:

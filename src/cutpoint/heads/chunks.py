@@ -77,7 +77,7 @@ class Stacked:
 
     def __getitem__(self, rows: Rows, /) -> Any:
         found = np.empty((len(rows), *self.shape[1:]), dtype=np.float32)
-        for array, start in zip(self.arrays, self.starts, strict=False):
+        for array, start in zip(self.arrays, self.starts[:-1], strict=True):
             own = (rows >= start) & (rows < start + len(array))
             found[own] = array[rows[own] - start]
         return found

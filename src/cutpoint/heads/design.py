@@ -22,6 +22,7 @@ _SPARSE_SHARE = 0.1
 _SPARSE_SIZE = 1000
 """… in more rows and columns than this: less is turned within a second."""
 _COLUMNS_AT_ONCE = 16
+"""Of a matrix whose rows are put into another order: what is copied on the way."""
 
 
 class Matrix(ABC):

@@ -25,7 +25,7 @@ _CONJUGATE_STEPS = 60
 _HALVINGS = 30
 _STRONGER = (1e-3, 1e-2, 1e-1)
 _ROUGH_TOLERANCE = 1e-2
-_SLACK = 1e-3
+_SLACK = 0.1
 """Of the tolerance: what conjugate gradients need not gain any more."""
 
 

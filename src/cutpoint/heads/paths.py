@@ -16,9 +16,9 @@ ROUGH_TOLERANCE = 1e-3
 _CLEARLY_WORSE = 2e-2
 """Of the held-out loss: many times what the last steps add to it, which is nearly always more loss, not less."""
 
-PATH_TOLERANCE = 1e-6
+PATH_TOLERANCE = 1e-8
 """A looser path stops short of the optimum where the classes separate, and so chooses too weak a penalty."""
-FINAL_TOLERANCE = 1e-10
+FINAL_TOLERANCE = 1e-11
 """Logits then change by less than a hundred-thousandth of their size if the solver goes on."""
 
 

@@ -254,6 +254,15 @@ def test_the_engine_that_is_through_first_is_chosen_and_remembered(
     assert engines == {"openvino": 1}
 
 
+def test_little_promised_by_a_converted_network_of_texts_is_not_looked_at(
+    engines: dict[str, int], tmp_path: Path
+) -> None:
+    texts = replace(work_of(Tiny(), tmp_path, rows=8_000), varying=(0, 2))  # 32 s
+    assert choose_engine(texts, "auto")[1].engine == "eager" and engines == {}
+    many = replace(texts, order=np.arange(16_000))
+    assert choose_engine(many, "auto")[1].engine == "openvino"
+
+
 def test_an_engine_that_fails_under_auto_is_told(engines: dict[str, int], tmp_path: Path) -> None:
     def broken(work: Work) -> Run:
         raise RuntimeError("unsupported operation\nand a long trace")

@@ -63,7 +63,9 @@ def test_strength_head_and_predictions_are_those_of_rows_in_memory(
     best = min(loss for _, loss in expected.path)
     for (strength, loss), (other, theirs) in zip(found.path, expected.path, strict=True):
         assert strength == other
-        assert loss == pytest.approx(theirs, abs=1e-4 if theirs < best + 2e-2 else 1e-3)  # the latter are rough
+        assert loss == pytest.approx(
+            theirs, abs=1e-4 if theirs < best + 2e-2 else 1e-3
+        )  # the latter are rough
     assert found.out_of_fold is not None and expected.out_of_fold is not None
     np.testing.assert_allclose(found.out_of_fold, expected.out_of_fold, atol=1e-4)
     for name, tensor in expected.head.state_dict().items():

@@ -51,6 +51,13 @@ class TextInputs(Inputs):
             return source
         return self._tokens(source, self.preprocessing.max_length)
 
+    def prepare_all(self, sources: Sequence[Any]) -> list[NDArray[Any]]:
+        """The same of many; a tokenizer that is given running texts at once works on all cores."""
+        limit, is_running = self.preprocessing.max_length, self.preprocessing.readout == "pooled"
+        if is_running and sources and all(isinstance(source, str) for source in sources):
+            return [_unmarked(encoding) for encoding in self._encode_all(list(sources), limit=limit)]
+        return super().prepare_all(sources)
+
     def whole(self, source: Any) -> NDArray[np.int32]:
         """As `prepare`, with nothing cut off."""
         return self._tokens(source, None)
@@ -129,7 +136,7 @@ class TextInputs(Inputs):
             encoding = self._encode(*source, limit=limit)
         else:
             raise _unfit(source, "a text or a pair of texts")
-        return _stacked(encoding.ids, encoding.type_ids, [NO_MARK] * len(encoding.ids))
+        return _unmarked(encoding)
 
     def _words(self, source: Any, limit: int | None) -> NDArray[np.int32]:
         """Words as running text, so that every tokenizer sees them as it was trained; each marked at its first token.
@@ -188,16 +195,22 @@ class TextInputs(Inputs):
         self, text: str, second: str | None = None, *, limit: int | None = None, special: bool = True
     ) -> Any:
         """The tokenizer's own answer; of a pair that is too long the longer text is cut first."""
+        return self._encode_all([text], None if second is None else [second], limit=limit, special=special)[0]
+
+    def _encode_all(
+        self, texts: list[str], seconds: list[str] | None = None, *, limit: int | None, special: bool = True
+    ) -> Sequence[Any]:
         batch = self.tokenizer(
-            text,
-            second,
+            texts,
+            seconds,
             add_special_tokens=special,
             truncation=limit is not None,
             max_length=limit,
             return_offsets_mapping=True,
             verbose=False,
         )
-        return batch.encodings[0]
+        encodings: Sequence[Any] = batch.encodings
+        return encodings
 
     @functools.cached_property
     def _ordinary(self) -> NDArray[np.int64]:
@@ -254,6 +267,10 @@ def tokenizer_digest(tokenizer: Any) -> str:
     digest = xxhash.xxh3_128(backend.to_str().encode())
     digest.update(f"\0{tokenizer.chat_template}\0{sorted(tokenizer.special_tokens_map.items())}".encode())
     return digest.hexdigest()
+
+
+def _unmarked(encoding: Any) -> NDArray[np.int32]:
+    return _stacked(encoding.ids, encoding.type_ids, [NO_MARK] * len(encoding.ids))
 
 
 def _stacked(ids: Sequence[int], segments: Sequence[int], marks: Sequence[int]) -> NDArray[np.int32]:

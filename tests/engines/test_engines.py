@@ -257,7 +257,7 @@ def test_the_engine_that_is_through_first_is_chosen_and_remembered(
 def test_little_promised_by_a_converted_network_of_texts_is_not_looked_at(
     engines: dict[str, int], tmp_path: Path
 ) -> None:
-    texts = replace(work_of(Tiny(), tmp_path, rows=8_000), varying=(0, 2))  # 32 s
+    texts = replace(work_of(Tiny(), tmp_path, rows=4_000), varying=(0, 2))  # 16 s
     assert choose_engine(texts, "auto")[1].engine == "eager" and engines == {}
     many = replace(texts, order=np.arange(16_000))
     assert choose_engine(many, "auto")[1].engine == "openvino"

@@ -55,7 +55,7 @@ class _Belief:
 
 
 _BELIEFS: Mapping[EngineName, _Belief] = {
-    "openvino": _Belief(1.8, 1.11, 1.5, 0.5),
+    "openvino": _Belief(1.8, 1.2, 1.5, 0.5),
     "onnxruntime": _Belief(1.1, 1.05, 1.5, 0.5),
     "fused": _Belief(1.3, 1.0, 0.0, 0.3),
 }

@@ -60,7 +60,7 @@ class Bench:
                 continue
             size = TIERS[self.tier][work.name]
             for repeat in range(self.repeats or size.repeats):
-                for contender in in_turn(present(work.contenders), repeat):
+                for contender in in_turn(present(work.contenders, size.without), repeat):
                     self._run(work, size, contender, repeat)
 
     def records(self) -> list[dict[str, Any]]:
@@ -154,9 +154,13 @@ class Bench:
         return {**os.environ, **dict.fromkeys(libraries, str(self.threads)), **quiet, **own}
 
 
-def present(contenders: Sequence[Contender]) -> list[Contender]:
-    """Those whose libraries are installed."""
-    return [each for each in contenders if each.needs is None or importlib.util.find_spec(each.needs)]
+def present(contenders: Sequence[Contender], without: Sequence[str]) -> list[Contender]:
+    """Those that are not left out, and whose libraries are installed."""
+    return [
+        each
+        for each in contenders
+        if each.name not in without and (each.needs is None or importlib.util.find_spec(each.needs))
+    ]
 
 
 def in_turn(contenders: Sequence[Contender], repeat: int) -> Iterator[Contender]:

@@ -11,6 +11,7 @@ from .rows import SHARED, Selection
 Side = Literal["Cutpoint", "floor", "peer"]
 HERE = "benchmarks.speed"
 PEERS = "benchmarks.peers"
+WARM = "Cutpoint, warm cache"
 REGIMES = Path(__file__).parent / "regimes"
 
 
@@ -43,6 +44,7 @@ class Size:
         judged_epochs: After which epochs peers answer the test rows, besides the last.
         image_size: Pixels a side.
         options: Of all jobs of the work.
+        without: Names of contenders that are left out, to be through sooner.
     """
 
     selection: Selection
@@ -50,6 +52,7 @@ class Size:
     judged_epochs: tuple[int, ...] = ()
     image_size: int = 224
     options: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ WORKS = (
             bank(),
             cutpoint("Cutpoint, cold cache", "linear-probe"),
             cutpoint("Cutpoint, converted graph cached", "linear-probe", cache="converted"),
-            cutpoint("Cutpoint, warm cache", "linear-probe", cache="warm"),
+            cutpoint(WARM, "linear-probe", cache="warm"),
             Contender("floor, PyTorch", "floor", f"{HERE}.floor_images", {"engine": "PyTorch"}),
             Contender("floor, OpenVINO", "floor", f"{HERE}.floor_images", {"engine": "OpenVINO"}, "openvino"),
             *IMAGE_PEERS,
@@ -130,7 +133,7 @@ WORKS = (
         "partial",
         (
             cutpoint("Cutpoint, cold cache", own("partial-last-stages")),
-            cutpoint("Cutpoint, warm cache", own("partial-last-stages"), cache="warm"),
+            cutpoint(WARM, own("partial-last-stages"), cache="warm"),
             Contender("floor, PyTorch", "floor", f"{HERE}.floor_images"),
             *IMAGE_PEERS,
         ),
@@ -159,7 +162,7 @@ WORKS = (
         (
             bank(),
             cutpoint("Cutpoint, cold cache", "linear-probe"),
-            cutpoint("Cutpoint, warm cache", "linear-probe", cache="warm"),
+            cutpoint(WARM, "linear-probe", cache="warm"),
             Contender("floor, PyTorch", "floor", f"{HERE}.floor_texts"),
             Contender("sentence-transformers", "peer", f"{PEERS}.with_encoder"),
         ),
@@ -229,10 +232,10 @@ TIERS: dict[str, dict[str, Size]] = {
         MICRO: Size(Selection(), options={"megabytes": 16}),
     },
     "quick": {
-        PROBE: Size(Selection(64, 60, val=20), judged_epochs=(1,)),
-        PARTIAL: Size(Selection(32, 60, val=32)),
+        PROBE: Size(Selection(64, 60, val=20), judged_epochs=(1,), without=(WARM,)),
+        PARTIAL: Size(Selection(32, 60, val=32), without=(WARM,)),
         FULL: Size(Selection(40, 60, val=40)),
-        TEXT_PROBE: Size(Selection(400, 200, val=100, classes=20)),
+        TEXT_PROBE: Size(Selection(400, 200, val=100, classes=20), without=(WARM,)),
         TEXT_LORA: Size(Selection(200, 200, val=100, classes=20)),
         TEXT_FULL: Size(Selection(200, 200, val=100, classes=20)),
         FEW: Size(Selection(test=120, val=40, per_class=4, classes=3), options={"iterations": 20}),

@@ -225,7 +225,7 @@ class Model:
         """Numbers of the inputs and prepared batches; the next one is read while the network works on this one."""
         own = self.backbone.inputs
         if own.shape is None:  # texts are read at once, so that those of like length stand together
-            prepared = own.prepare_all(inputs)
+            prepared = list(own.prepare_all(inputs))
             order = sorted(range(len(inputs)), key=lambda row: prepared[row].shape[-1])
             for chunk in _chunks(order):
                 yield chunk, own.collate([prepared[row] for row in chunk])

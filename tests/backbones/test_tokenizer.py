@@ -206,10 +206,10 @@ def test_many_at_once_are_as_one_by_one(minilm: str) -> None:
     inputs = load_backbone(minilm, max_length=8).inputs
     documents = inputs_of(byte_tokenizer())
     for reads, sources in ((inputs, texts), (inputs, pairs), (inputs, []), (documents, texts)):
-        found, expected = reads.prepare_all(sources), [reads.prepare(source) for source in sources]
+        found, expected = list(reads.prepare_all(sources)), [reads.prepare(source) for source in sources]
         assert [each.tolist() for each in found] == [each.tolist() for each in expected]
     with pytest.raises(DataError, match="int was given"):
-        inputs.prepare_all(["a text", 3])
+        list(inputs.prepare_all(["a text", 3]))
 
 
 def test_pairs_and_words_of_a_real_encoder(minilm: str) -> None:

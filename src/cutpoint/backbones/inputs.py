@@ -7,7 +7,7 @@ makes a batch of such arrays, `to_network` makes the batch the network's input.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,9 @@ class Inputs(ABC):
             DataError: It cannot be read, naming it.
         """
 
-    def prepare_all(self, sources: Sequence[Any]) -> list[NDArray[Any]]:
-        """Read many examples, which may be faster at once; raises as `prepare`."""
-        return [self.prepare(source) for source in sources]
+    def prepare_all(self, sources: Iterable[Any]) -> Iterator[NDArray[Any]]:
+        """Read many examples one after the other, which may be faster than each alone; raises as `prepare`."""
+        return map(self.prepare, sources)
 
     def collate(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
         """A batch of prepared examples."""

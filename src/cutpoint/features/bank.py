@@ -41,8 +41,6 @@ OnProgress = Callable[[str, int, int], None]
 """Called with (what is computed, rows done, rows in all)."""
 Compute = Callable[[Tensor, Rows], NDArray[np.float32]]
 """A batch of prepared inputs and its positions → what is stored for them."""
-_TEXTS_AT_ONCE = 256
-"""As a tokenizer is given them: it holds some hundred bytes a token until all are read."""
 
 
 class FeatureBank:
@@ -160,7 +158,8 @@ class FeatureBank:
     def _read_texts(self) -> None:
         """Texts as numbers, into memory; nothing where inputs are of one size, which are kept as they are read."""
         if self._texts is None and self.inputs.shape is None:
-            self._texts = Ragged(self._prepared_texts())
+            texts = self.inputs.prepare_all(self.dataset.inputs[int(row)] for row in self.rows)
+            self._texts = Ragged(self._counted("reading the data", texts))
 
     def _stored_images(self) -> NDArray[Any] | None:
         """All prepared inputs of one size, where the cache holds them."""
@@ -188,14 +187,13 @@ class FeatureBank:
     def _prepare(self, position: int) -> NDArray[Any]:
         return self.inputs.prepare(self.dataset.inputs[int(self.rows[position])])
 
-    def _prepared_texts(self) -> Iterator[NDArray[Any]]:
-        """Every text as numbers, telling how far it is."""
-        what, total = "reading the data", len(self.rows)
-        for start in range(0, total, _TEXTS_AT_ONCE):
-            self.on_progress(what, start, total)
-            rows = self.rows[start : start + _TEXTS_AT_ONCE]
-            yield from self.inputs.prepare_all([self.dataset.inputs[int(row)] for row in rows])
-        self.on_progress(what, total, total)
+    def _counted(self, what: str, prepared: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """What is prepared of every row, telling how far it is."""
+        for position, each in enumerate(prepared):
+            if position % BATCH_SIZE == 0:
+                self.on_progress(what, position, len(self.rows))
+            yield each
+        self.on_progress(what, len(self.rows), len(self.rows))
 
     # ------------------------------------------------------------------------------------- frozen features
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from cutpoint.errors import BackboneError, DataError
 from cutpoint.types import TextPair, TextPreprocessing, Words
 
 _NOISE_TOKENS, _LONGER_NOISE_TOKENS = 5, 7
+_AT_ONCE = 256
+"""Texts that a tokenizer is given together: it holds some hundred bytes a token until all are read."""
 
 
 class TextInputs(Inputs):
@@ -51,12 +54,14 @@ class TextInputs(Inputs):
             return source
         return self._tokens(source, self.preprocessing.max_length)
 
-    def prepare_all(self, sources: Sequence[Any]) -> list[NDArray[Any]]:
-        """The same of many; a tokenizer that is given running texts at once works on all cores."""
-        limit, is_running = self.preprocessing.max_length, self.preprocessing.readout == "pooled"
-        if is_running and sources and all(isinstance(source, str) for source in sources):
-            return [_unmarked(encoding) for encoding in self._encode_all(list(sources), limit=limit)]
-        return super().prepare_all(sources)
+    def prepare_all(self, sources: Iterable[Any]) -> Iterator[NDArray[Any]]:
+        """The same of many; a tokenizer that is given some running texts together works on all cores."""
+        remaining, is_running = iter(sources), self.preprocessing.readout == "pooled"
+        while some := list(islice(remaining, _AT_ONCE)):
+            if is_running and all(isinstance(source, str) for source in some):
+                yield from map(_unmarked, self._encode_all(some, limit=self.preprocessing.max_length))
+            else:
+                yield from map(self.prepare, some)
 
     def whole(self, source: Any) -> NDArray[np.int32]:
         """As `prepare`, with nothing cut off."""
